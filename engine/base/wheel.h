@@ -1,0 +1,56 @@
+// A hierarchical timing wheel over a fixed set of timers, numbered from 0 (Varghese and Lauck).
+//
+// Arming, moving and disarming are O(1) and allocate nothing. A timer fires at the first advance
+// at or past its time, never before it, at most one tick late for that.
+#ifndef ENGINE_BASE_WHEEL_H
+#define ENGINE_BASE_WHEEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define WHEEL_TICK_US 128u
+#define WHEEL_LEVELS 4u
+#define WHEEL_SLOTS 256u
+#define WHEEL_NIL UINT32_MAX
+
+struct wheel_node {
+	uint32_t next;
+	uint32_t prev;
+	uint32_t tick; // when it is due; meaningful while armed
+	uint32_t slot; // which list holds it: level * WHEEL_SLOTS + slot, or WHEEL_NIL
+};
+
+struct wheel {
+	struct wheel_node *nodes;
+	uint32_t n;
+	uint32_t tick;  // the last one that was processed
+	uint32_t armed; // how many are
+	uint64_t base_us; // time of tick 0
+	uint32_t heads[WHEEL_LEVELS * WHEEL_SLOTS];
+};
+
+// Returns 0 or -ENOMEM.
+int wheel_init(struct wheel *w, uint32_t n, uint64_t now_us);
+void wheel_fini(struct wheel *w);
+
+// Arms timer `id`, or moves it when it is armed. A time in the past is due at the next tick.
+void wheel_arm(struct wheel *w, uint32_t id, uint64_t when_us);
+void wheel_disarm(struct wheel *w, uint32_t id);
+
+static inline bool wheel_armed(const struct wheel *w, uint32_t id)
+{
+	return w->nodes[id].slot != WHEEL_NIL;
+}
+
+// When an armed timer is due, in microseconds.
+uint64_t wheel_due_us(const struct wheel *w, uint32_t id);
+
+// Takes up to `max` due timers off the wheel into `ids`. Returns their number; `max` means that
+// there may be more, and the next call goes on with them.
+unsigned wheel_advance(struct wheel *w, uint64_t now_us, uint32_t *ids, unsigned max);
+
+// A time before which no timer is due: exact for the lowest level, a lower bound else.
+// UINT64_MAX when none is armed.
+uint64_t wheel_next_us(const struct wheel *w);
+
+#endif
