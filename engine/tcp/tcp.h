@@ -1,0 +1,272 @@
+// TCP: the whole state machine, over hard records (engine/state) and soft state that may be thrown
+// away between any two turns. It reads no clock, no port and no ring: time comes in as now_us,
+// segments go out through a sink, what concerns hosts goes up through struct tcp_ops.
+#ifndef ENGINE_TCP_TCP_H
+#define ENGINE_TCP_TCP_H
+
+#include <rte_hash.h>
+
+#include "engine/base/counters.h"
+#include "engine/base/wheel.h"
+#include "engine/net/net.h"
+#include "engine/state/hostmem.h"
+#include "engine/state/state.h"
+
+// Connection ids: below n_conns a record, above it a half-open entry. Timers have the same numbers.
+#define TCP_NONE UINT32_MAX
+
+#define TCP_STATE_LIST(X)                                                                          \
+	X(CLOSED) X(SYN_SENT) X(SYN_RCVD) X(ESTABLISHED) X(FIN_WAIT_1) X(FIN_WAIT_2) X(CLOSE_WAIT)      \
+	X(CLOSING) X(LAST_ACK) X(TIME_WAIT)
+
+enum tcp_state {
+#define X(name) TCPS_##name,
+	TCP_STATE_LIST(X)
+#undef X
+};
+
+// Bits of tcp_soft.flags
+#define SOFT_DIRTY 0x0001u    // on the commit list
+#define SOFT_OUT 0x0002u      // on the output list
+#define SOFT_ACK_NOW 0x0004u  // an ACK is due in this turn
+#define SOFT_ACK_WAIT 0x0008u // an ACK is due when ack_at comes
+#define SOFT_NOTIFY 0x0010u   // on a channel's notify list (hostif)
+#define SOFT_STARVED 0x0020u  // the edge could not rise for want of buffers
+#define SOFT_ZERO_WND 0x0040u // zero was advertised: reopen explicitly
+#define SOFT_PROBE 0x0080u    // rtx_at is a zero-window probe
+#define SOFT_RTT 0x0100u      // rtt_off is being timed (no timestamps)
+#define SOFT_RECOVERY 0x0200u // fast recovery (RFC 6582)
+#define SOFT_LOSS 0x0400u     // after a time-out, until recover is acknowledged
+#define SOFT_NO_BUFS 0x0800u  // placement failed: advertise zero
+#define SOFT_REBUILT 0x1000u  // rebuilt from hard state, no acceptable ACK yet
+#define SOFT_PUSH_RCVD 0x2000u
+#define SOFT_FORCE 0x4000u    // send one segment whatever the windows say (probe, time-out)
+#define SOFT_WND_KNOWN 0x8000u
+
+// What a channel is to be told (tcp_soft.notify). Owned by hostif, set by TCP.
+#define TCP_EV_ACCEPT 0x01u
+#define TCP_EV_CONNECT 0x02u
+#define TCP_EV_DATA 0x04u
+#define TCP_EV_SENT 0x08u
+#define TCP_EV_CLOSED 0x10u
+
+// Soft state of a connection. Working copies of hard positions are committed once a turn.
+struct tcp_soft {
+	uint32_t conn;
+	uint32_t flags;
+	uint64_t snd_una;
+	uint64_t snd_nxt; // next offset to send
+	uint64_t snd_max;
+	uint64_t rcv_nxt; // with STATE_FIN
+	uint64_t rcv_edge;
+	uint64_t recover; // RFC 6582
+	uint64_t rtx_at;  // microseconds; 0: not set. Retransmission, probe, FIN-WAIT-2
+	uint64_t ack_at;
+	uint64_t rtt_off; // the byte being timed
+	uint64_t rtt_sent_us;
+	uint64_t rcv_reported;  // with STATE_FIN; owned by hostif
+	uint64_t sent_reported; // owned by hostif
+	uint32_t snd_wnd; // bytes
+	uint32_t max_wnd; // largest window the peer ever offered
+	uint32_t wl1;     // SEQ and ACK of the segment that last updated snd_wnd
+	uint32_t wl2;
+	uint32_t cwnd; // bytes
+	uint32_t ssthresh;
+	uint32_t srtt_us; // 0: no measurement yet
+	uint32_t rttvar_us;
+	uint32_t rto_us;
+	uint32_t ts_recent;
+	uint32_t cc_acked; // bytes acknowledged since cwnd last grew
+	uint32_t ooo;      // index of its out-of-order ranges, or STATE_NIL
+	uint32_t rcv_tail; // last receive piece, or STATE_NIL
+	uint32_t snd_tail; // last send piece
+	uint32_t snd_cur;  // send piece that holds snd_nxt, or STATE_NIL: search
+	uint32_t notify_next;
+	uint16_t notify;
+	uint16_t dupacks;
+	uint16_t rcv_mss;  // estimate of the peer's segment size
+	uint8_t backoff;   // time-outs in a row
+	uint8_t acks_owed; // full segments since the last ACK
+};
+static_assert(sizeof(struct tcp_soft) <= 192, "budget of an active connection");
+
+// Soft part of a half-open connection, by its index.
+struct tcp_half_soft {
+	uint64_t sent_us; // of the last SYN or SYN-ACK
+	uint32_t rto_us;
+	uint32_t ts_recent;
+	uint32_t snd_wnd;
+	uint8_t retries;
+	uint8_t soft_error; // errno of an ICMP error
+	uint16_t spare;
+};
+
+// Upward calls.
+struct tcp_ops {
+	void *ctx;
+	// Copies payload into host memory at stream offset `off` (at or past rcv_nxt), taking
+	// buffers as needed. Returns how many bytes were placed, from the first on.
+	uint32_t (*place)(void *ctx, struct tcp_soft *s, uint64_t off, const uint8_t *data,
+		uint32_t len);
+	// A free slot of the host for an accepted connection. Returns 0 or -ENOSPC.
+	int (*slot_get)(void *ctx, uint16_t host, uint8_t chan, uint32_t conn, uint32_t *slot,
+		uint32_t *gen);
+	// A connect of the host has become the record `conn`: the slot means that from now on.
+	void (*slot_set)(void *ctx, uint16_t host, uint32_t slot, uint32_t gen, uint32_t conn);
+	// There is news of a connection for its host: TCP_EV_* bits, published after the commit.
+	void (*notify)(void *ctx, struct tcp_soft *s, unsigned bits);
+	// A connect failed with a negative errno; `id` is freed when this returns.
+	void (*connect_failed)(void *ctx, uint16_t host, uint8_t chan, uint32_t slot, uint32_t gen,
+		int error);
+	// A record is gone for good; its slot with it.
+	void (*freed)(void *ctx, const struct rec *r);
+};
+
+struct tcp_listener_soft {
+	uint32_t half_open;
+	uint64_t accepted;
+	uint32_t next; // next listener with the same port, or STATE_NIL
+};
+
+struct tcp_ooo;
+
+// A growing list of ids, handled once a turn.
+struct tcp_list {
+	uint32_t *ids;
+	uint32_t n;
+};
+
+struct tcp {
+	const struct config *cfg;
+	struct state *st;
+	struct counters *cnt;
+	const struct tcp_ops *ops;
+	struct seg_sink sink;
+	struct host_mem *mem; // [limits.hosts]
+	uint64_t now_us;      // of this turn
+	uint32_t n_conns;
+	uint32_t n_half;
+	uint16_t mss; // ours: advertised, and the bound of what we send
+	// Look-up: tuple to id; hash seeded with a secret.
+	struct rte_hash *table;
+	uint32_t *soft_of; // record to soft state, or STATE_NIL
+	struct tcp_soft *soft;
+	uint32_t n_soft;
+	uint32_t n_soft_free;
+	uint32_t *soft_free;
+	uint32_t soft_hand; // where the search for an idle one goes on
+	struct tcp_half_soft *half_soft;
+	struct tcp_ooo *ooo;
+	uint32_t n_ooo_free;
+	uint32_t *ooo_free;
+	struct wheel wheel;
+	struct tcp_list dirty;
+	struct tcp_list out;
+	struct tcp_list half_out; // half-open ids whose SYN or SYN-ACK is to leave
+	// Listeners by port: head of a chain, or STATE_NIL.
+	uint32_t *port_head;
+	struct tcp_listener_soft *lsoft;
+	uint16_t next_port;
+	struct net_limit challenge_limit;
+	struct net_limit reset_limit;
+	struct tcp_tw *tw;
+	uint32_t n_live; // records LIVE or DONE
+	uint32_t n_half_used;
+	uint32_t n_orphans;
+	uint64_t rand; // soft randomness (amnesia)
+};
+
+// All memory is taken here. `mem` is the caller's table of hosts. Returns 0 or a negative errno.
+int tcp_init(struct tcp *t, const struct config *cfg, struct state *st, struct counters *cnt,
+	const struct tcp_ops *ops, struct seg_sink sink, struct host_mem *mem, uint16_t mtu,
+	uint64_t now_us);
+void tcp_fini(struct tcp *t);
+
+// The stages of a turn, in this order; hosts' requests come between input and timers.
+void tcp_begin(struct tcp *t, uint64_t now_us);
+void tcp_input(struct tcp *t, struct seg_in *segs, unsigned n);
+void tcp_timers(struct tcp *t);
+void tcp_output(struct tcp *t);
+void tcp_commit(struct tcp *t); // after this: tx burst, then events
+uint64_t tcp_next_us(const struct tcp *t); // no timer is due before
+
+// Requests. Each returns 0, or a negative errno and has changed nothing; -EAGAIN asks for the same
+// request again in a later turn; -EALREADY says that it was done before.
+// `host` is an index into mem. lport 0 is refused for listen and chosen for connect.
+struct tcp_open {
+	uint16_t host;
+	uint8_t chan;
+	uint16_t number; // listen: the host's number of the listener
+	uint32_t gen;    // listen
+	uint32_t slot;
+	uint32_t slot_gen;
+	struct ob_addr laddr;
+	struct ob_addr raddr;
+	uint16_t lport;
+	uint16_t rport;
+	uint32_t backlog;
+};
+
+// -EADDRINUSE another host listens there, -EADDRNOTAVAIL not our address, -ENOSPC no listener left.
+int tcp_listen(struct tcp *t, const struct tcp_open *o, uint32_t *listener);
+int tcp_unlisten(struct tcp *t, uint32_t listener);
+// -EADDRINUSE the tuple is taken, -EADDRNOTAVAIL not our address or no port left, -ENFILE no
+// half-open entry left, -EINVAL a destination that cannot be. The id is in *id.
+int tcp_connect(struct tcp *t, const struct tcp_open *o, uint32_t *id);
+// Of a record: `conn`. arena_off and len were checked against the host's arena.
+// -EINVAL a gap before off, -EPIPE after shutdown or reset, -EAGAIN out of pieces.
+int tcp_send(struct tcp *t, uint32_t conn, uint64_t off, uint64_t arena_off, uint32_t len,
+	unsigned flags);
+int tcp_consumed(struct tcp *t, uint32_t conn, uint64_t off); // -EINVAL past rcv_nxt
+int tcp_shutdown(struct tcp *t, uint32_t conn, uint64_t off); // off: all that was sent
+// Of any id. A close with received data not consumed is a reset (RFC 1122 4.2.2.13).
+int tcp_close(struct tcp *t, uint32_t id, uint64_t off);
+int tcp_abort(struct tcp *t, uint32_t id);
+int tcp_release(struct tcp *t, uint32_t conn); // -EBUSY while TCP is not over
+int tcp_setopt(struct tcp *t, uint32_t conn, unsigned option, uint64_t value);
+int tcp_listener_setopt(struct tcp *t, uint32_t listener, unsigned option, uint64_t value);
+
+// The host is gone: its listeners, half-open and open connections end, those that were shut down
+// finish as orphans. `max` connections are looked at from *cursor on; returns whether it is done.
+bool tcp_host_gone(struct tcp *t, uint16_t host, uint32_t *cursor, uint32_t max);
+// How many records still refer to the host.
+uint32_t tcp_host_conns(const struct tcp *t, uint16_t host);
+// Everything ends with a reset (a clean stop).
+void tcp_reset_all(struct tcp *t);
+
+// From the network layer (struct net_ops).
+bool tcp_icmp(void *tcp, const struct seg_icmp *e);
+void tcp_unreachable(void *tcp, const struct ob_addr *dst);
+
+// Looking.
+enum tcp_state tcp_state(const struct rec *r);
+const char *tcp_state_name(enum tcp_state s);
+
+static inline struct rec *tcp_rec(const struct tcp *t, uint32_t conn)
+{
+	return &t->st->recs[conn];
+}
+
+static inline bool tcp_id_is_half(const struct tcp *t, uint32_t id)
+{
+	return id >= t->n_conns;
+}
+
+// Soft state of a record if it is held, else NULL.
+static inline struct tcp_soft *tcp_soft_held(const struct tcp *t, uint32_t conn)
+{
+	uint32_t i = t->soft_of[conn];
+
+	return i == STATE_NIL ? NULL : &t->soft[i];
+}
+
+// Soft state of a live record, rebuilt from its hard state when it is not held. NULL (counted)
+// when none can be had now.
+struct tcp_soft *tcp_soft(struct tcp *t, uint32_t conn);
+
+// Throws the soft state of a connection away and learns it again from the hard record, as a
+// successor would. tcp_amnesia() does so for random connections, at `ppm` per turn each.
+void tcp_forget(struct tcp *t, uint32_t conn);
+void tcp_amnesia(struct tcp *t, uint64_t ppm);
+
+#endif
