@@ -26,8 +26,8 @@ struct config {
 #undef B
 #undef S
 	// Derived while loading.
-	struct ob_addr addr;   // net.address
-	uint8_t prefix_len;    // its IPv4 prefix length, 0 to 32
+	struct ob_addr addr; // net.address
+	uint8_t prefix_len; // its IPv4 prefix length, 0 to 32
 	struct ob_addr gateway; // unspecified: none
 	bool has_mac;
 	uint8_t mac[6]; // port.mac

@@ -10,22 +10,28 @@
 
 #define WHEEL_TICK_US 128u
 #define WHEEL_LEVELS 4u
-#define WHEEL_SLOTS 256u
+#define WHEEL_BITS 8u
+#define WHEEL_SLOTS (1u << WHEEL_BITS)
 #define WHEEL_NIL UINT32_MAX
 
+// All zero: not armed, so that memory of timers that are never armed is never touched.
 struct wheel_node {
 	uint32_t next;
 	uint32_t prev;
-	uint32_t tick; // when it is due; meaningful while armed
-	uint32_t slot; // which list holds it: level * WHEEL_SLOTS + slot, or WHEEL_NIL
+	uint64_t tick : 48; // when it is due; meaningful while armed
+	uint64_t slot : 16; // which list holds it: 1 + level * WHEEL_SLOTS + slot, or 0
 };
 
+// With T the last tick that was processed, level 0 holds what is due in T's block of 256 ticks,
+// level 1 what is in T's block of 256^2 but in none of those, and so on; the last level is a
+// circle, and holds what is beyond its span in the slot before T's. A slot behind T is empty.
 struct wheel {
 	struct wheel_node *nodes;
 	uint32_t n;
-	uint32_t tick;  // the last one that was processed
 	uint32_t armed; // how many are
+	uint64_t tick; // the last one that was processed
 	uint64_t base_us; // time of tick 0
+	uint64_t used[WHEEL_LEVELS][WHEEL_SLOTS / 64]; // a bit for each list that is not empty
 	uint32_t heads[WHEEL_LEVELS * WHEEL_SLOTS];
 };
 
@@ -39,7 +45,7 @@ void wheel_disarm(struct wheel *w, uint32_t id);
 
 static inline bool wheel_armed(const struct wheel *w, uint32_t id)
 {
-	return w->nodes[id].slot != WHEEL_NIL;
+	return w->nodes[id].slot != 0;
 }
 
 // When an armed timer is due, in microseconds.
