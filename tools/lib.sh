@@ -161,7 +161,7 @@ huge_free() {
 # The EAL arguments that this machine's memory asks for: none with hugepages.
 eal_memory() {
 	[ "$(huge_free)" -ge "$OB_HUGE_MIN" ] && return 0
-	echo "--no-huge -m 512"
+	echo "--no-huge"
 }
 
 # --- namespaces --------------------------------------------------------------------------------------
@@ -176,13 +176,12 @@ in_peer() { ip netns exec "$1-peer" "${@:2}"; }
 
 # --- the engine ----------------------------------------------------------------------------------------
 
-# config_copy SOURCE TARGET INSTANCE [KEY=VALUE]...: a configuration for one run. Keys are replaced
-# where they stand; one that the source does not name is an error, KEY=VALUE with KEY as
-# section.key is added to that section.
+# config_copy SOURCE TARGET INSTANCE [SECTION.KEY=VALUE]...: a configuration for one run. A key is
+# replaced where it stands, or added at the end of its section.
 config_copy() {
 	local source=$1 target=$2 instance=$3
 	shift 3
-	python3 - "$source" "$target" "instance=$instance" "$@" <<'PY'
+	python3 - "$source" "$target" "engine.instance=$instance" "$@" <<'PY'
 import re
 import sys
 
@@ -196,8 +195,8 @@ for change in changes:
         head = re.match(r"\s*\[([^]]+)\]", line)
         if head:
             section = head.group(1).strip()
-        if want in ("", section):
-            if want and line.strip():
+        if section == want:
+            if line.strip():
                 end = number + 1
             if re.match(rf"\s*{re.escape(key)}\s*=", line):
                 place = number

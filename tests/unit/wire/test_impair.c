@@ -400,10 +400,11 @@ static enum options_result parse(struct wire_options *opts, const char *line)
 {
 	static char text[256];
 	char *argv[32] = {"outboard-wire"};
+	char *rest = NULL;
 	int argc = 1;
 
 	snprintf(text, sizeof(text), "%s", line);
-	for (char *word = strtok(text, " "); word; word = strtok(NULL, " "))
+	for (char *word = strtok_r(text, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
 		argv[argc++] = word;
 	return options_parse(opts, argc, argv);
 }

@@ -1,0 +1,120 @@
+#!/usr/bin/env bash
+# The checks of sources that need no engine to run.
+#
+#   style.sh --list [--quick]   names of the checks, one a line
+#   style.sh CHECK              one of them; exit status 1 with what was found, 77 when it cannot run
+set -u
+. "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+cd "$OB_ROOT" || exit 1
+
+quick=(format layers layers-self-test shell-syntax python-syntax cppcheck)
+slow=(headers clang-build sanitizers threads)
+
+# sources PATTERN...: tracked and new files of that name.
+sources() { git ls-files -co --exclude-standard -- "$@" 2>/dev/null | sort -u | while read -r file; do
+	[ -f "$file" ] && echo "$file"
+done; }
+# Also where there is no git, as in an unpacked archive.
+git rev-parse --git-dir >/dev/null 2>&1 || sources() {
+	local pattern
+	for pattern in "$@"; do
+		find . -name "$pattern" -type f ! -path './build*' ! -path './.git/*' | sed 's|^\./||'
+	done | sort -u
+}
+need() { command -v "$1" >/dev/null || skip "$1 is not installed"; }
+
+check_format() {
+	need clang-format-14
+	sources '*.c' '*.h' | xargs -r clang-format-14 --dry-run -Werror
+}
+check_layers() { tools/dev/layers.py; }
+check_layers_self_test() { tools/dev/layers.py --self-test; }
+check_shell_syntax() {
+	local file status=0
+	for file in $(sources '*.sh' '.ci/run'); do
+		bash -n "$file" || status=1
+	done
+	return $status
+}
+check_python_syntax() {
+	sources '*.py' | xargs -r python3 -c '
+import ast, sys
+for name in sys.argv[1:]:
+    ast.parse(open(name).read(), name)'
+}
+
+# One header alone; what the host's side uses does so without DPDK.
+header_alone() {
+	local flags
+	case $1 in
+	shared/* | host_lib/* | tools/*) flags= ;;
+	*) flags=$(pkg-config --cflags libdpdk) ;;
+	esac
+	# shellcheck disable=SC2086
+	gcc -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -Wno-missing-field-initializers \
+		-Wno-address-of-packed-member -Wno-unused-function -I. -Ihost_lib/include $flags \
+		-DOB_VERSION='"x"' -fsyntax-only -x c - <<<"#include \"$1\"" || {
+		echo "$1 does not compile alone"
+		return 1
+	}
+}
+check_headers() {
+	export -f header_alone
+	sources '*.h' | xargs -r -P "$(nproc)" -I{} bash -c 'header_alone {}'
+}
+check_cppcheck() {
+	need cppcheck
+	local -a folders=()
+	local folder
+	for folder in engine host_lib shared tools tests; do
+		[ -d "$folder" ] && folders+=("$folder")
+	done
+	# Without DPDK's headers, so what concerns unknown macros and types is left out.
+	cppcheck -q -j "$(nproc)" --std=c11 --enable=warning,performance,portability --inline-suppr \
+		--error-exitcode=1 --library=posix --suppress=missingInclude \
+		--suppress=missingIncludeSystem --suppress=unknownMacro --suppress=preprocessorErrorDirective \
+		--suppress=internalAstError --suppress=syntaxError --suppress=arithOperationsOnVoidPointer \
+		--suppress=toomanyconfigs --suppress=readdirCalled -I. -D_GNU_SOURCE "${folders[@]}"
+}
+
+# configure FOLDER OPTIONS...: a build folder with these options, made when it is not there.
+configure() {
+	[ -f "$1/build.ninja" ] && return 0
+	rm -rf "$1"
+	run meson setup "$@"
+}
+check_clang_build() {
+	need clang-14
+	CC=clang-14 configure build-clang --buildtype=release -Db_ndebug=false -Dwerror=true &&
+		run ninja -C build-clang
+}
+check_sanitizers() {
+	configure build-asan --buildtype=debugoptimized -Db_sanitize=address,undefined &&
+		run ninja -C build-asan || return 1
+	export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+	run meson test -C build-asan --no-rebuild --print-errorlogs --timeout-multiplier 5 \
+		--suite unit --suite host
+}
+check_threads() {
+	meson introspect --tests build 2>/dev/null | grep -q '"[a-z:]*tsan"' ||
+		skip "no test is in the suite tsan"
+	configure build-tsan --buildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false || return 1
+	export TSAN_OPTIONS=halt_on_error=1
+	# Builds what these tests need and nothing else.
+	run meson test -C build-tsan --print-errorlogs --timeout-multiplier 5 --suite tsan
+}
+
+case "${1:-}" in
+--list)
+	printf '%s\n' "${quick[@]}"
+	[ "${2:-}" = --quick ] || printf '%s\n' "${slow[@]}"
+	;;
+*)
+	for name in "${quick[@]}" "${slow[@]}"; do
+		[ "${1:-}" = "$name" ] || continue
+		"check_${name//-/_}"
+		exit $?
+	done
+	die "usage: style.sh --list [--quick] | CHECK"
+	;;
+esac
