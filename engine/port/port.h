@@ -31,8 +31,8 @@ struct port {
 	bool tx_ip_csum;
 	bool tx_tcp_csum;
 	bool tx_multi_segs;
-	bool rx_csum;        // it verifies checksums and marks the mbufs
-	bool verify;         // received checksums are verified at all
+	bool rx_csum; // it verifies checksums and marks the mbufs
+	bool verify; // received checksums are verified at all
 	char name[32];
 	// Packets built in this turn: they leave in port_flush(), after the commit.
 	unsigned n_tx;
