@@ -31,6 +31,8 @@ enum ob_req_op {
 // Flags of SEND.
 #define OB_RQ_MORE 0x01u // more follows: a segment that is not full may wait for it
 #define OB_RQ_PUSH 0x02u // set PSH at the end of this span
+// Flags of SETOPT.
+#define OB_RQ_LISTENER 0x04u // slot and gen are a listener's: for the connections it will accept
 
 struct ob_req {
 	uint8_t op; // enum ob_req_op
@@ -62,9 +64,7 @@ static_assert(sizeof(struct ob_req) == OB_ENTRY_BYTES, "ABI: a request is one li
 // name, unit, minimum, maximum, default, doc
 #define OB_OPTION_LIST(X)                                                                          \
 	X(NODELAY, "flag", 0, 1, 0, "send small segments at once (turns Nagle's algorithm off)")   \
-	X(QUICKACK, "flag", 0, 1, 0, "acknowledge every segment at once")                          \
-	X(RCVBUF, "bytes", 2048, 1 << 30, 0, "receive window; 0: the engine's tcp.rcv_wnd")        \
-	X(USER_TIMEOUT, "ms", 0, 3600000, 0, "give up unacknowledged data after; 0: by retries")
+	X(QUICKACK, "flag", 0, 1, 0, "acknowledge every segment at once")
 
 enum ob_option {
 	OB_OPT_NONE,

@@ -1,0 +1,342 @@
+// Outboard's host library: TCP connections that an engine process serves.
+//
+// An application attaches to an engine (a host), opens one channel for each of its threads, and
+// listens, connects, sends and receives on channels. Nothing here blocks except ob_attach(),
+// ob_poll() with a time-out and the helpers whose names end in _wait or _all.
+//
+// Threads: a channel, and every connection and listener on it, belongs to one thread at a time.
+// Channels share nothing, so that no call takes a lock. ob_attach(), ob_channel_open(),
+// ob_channel_close() and ob_detach() are for set-up and may be called from any thread.
+//
+// Batching: what a thread asks for is written to memory at once and told to the engine at its next
+// ob_poll(), ob_flush() or ob_arm(), or by a blocking helper. A thread that does not call one of
+// these has asked for nothing yet.
+//
+// Errors are negative errno values. Those with one meaning everywhere:
+//   -EPIPE      the engine is gone; nothing on this host will work again. Every call but
+//               ob_peek() and ob_recv() of bytes that were received before, ob_close() and
+//               ob_detach() gives this from then on.
+//   -EBADF      the connection or listener does not exist, or no more
+//   -EINVAL     an argument is out of bounds
+// How a connection ended:
+//   -ECONNREFUSED the peer refused it       -ETIMEDOUT    the peer did not answer
+//   -EHOSTUNREACH there is no way to it     -ECONNRESET   the peer reset it
+//   -ENFILE       out of connections        -ENOBUFS      out of buffers
+//   -ECONNABORTED this side reset it        -EADDRINUSE   the port is taken
+//
+// Times are in microseconds; a negative time-out waits for ever and 0 not at all. Ports are in
+// host byte order. Addresses are 16 bytes: IPv6, or IPv4 mapped (::ffff:a.b.c.d).
+#ifndef OUTBOARD_H
+#define OUTBOARD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ob_host; // an attachment to an engine
+struct ob_channel; // one thread's rings
+
+// A connection. Valid from the event or call that gave it until ob_close() or ob_abort().
+// 0 is never a connection; numbers are not used again while the engine could confuse them.
+typedef uint64_t ob_conn_t;
+
+// An address and a port; all zero is any address and a port of the engine's choice.
+struct ob_endpoint {
+	uint8_t addr[16];
+	uint16_t port;
+	uint16_t spare; // 0
+};
+
+// Reads "10.0.0.1", "10.0.0.1:80", "fd00::1", "[fd00::1]:80", "*" or "*:80" into ep; the port is 0
+// when the text has none. Returns 0 or -EINVAL.
+int ob_endpoint_parse(const char *text, struct ob_endpoint *ep);
+
+#define OB_ENDPOINT_TEXT 64
+// Writes ep as "10.0.0.1:80" or "[fd00::1]:80". Returns text, which has room for
+// OB_ENDPOINT_TEXT bytes.
+char *ob_endpoint_format(const struct ob_endpoint *ep, char *text);
+
+// ---- Attaching -------------------------------------------------------------------------------
+
+#define OB_ATTACH_NO_HUGE 0x01u // ordinary pages even when hugepages are free
+#define OB_ATTACH_QUIET 0x02u // no warning on standard error when there are no hugepages
+
+// Memory and limits are fixed when attaching. A field that is 0 takes the default.
+struct ob_attach_opts {
+	size_t size; // sizeof(struct ob_attach_opts), so that later versions can add fields
+	const char *socket; // default: $OUTBOARD_SOCKET, else /run/outboard/default.sock
+	const char *name; // shown by outboardctl, up to 31 bytes; default: the program's name
+	uint32_t flags; // OB_ATTACH_*
+	uint32_t channels; // threads that will use the engine, 1 to 128; default 1
+	uint32_t req_entries; // of each request ring, a power of 2, 16 to 65,536; default 1024
+	uint32_t ev_entries; // of each event ring, the same; default 4096
+	uint32_t accept_slots; // connections accepted at once, all channels together; default 4096
+	uint32_t connect_slots; // connections made at once, divided evenly; default 4096
+	uint32_t rx_buf_bytes; // a receive buffer, a multiple of 64, 512 to 1 MiB; default 4096
+	uint64_t rx_bytes; // all receive buffers together; default 32 MiB
+	uint64_t tx_bytes; // send arena, divided evenly among the channels; default 32 MiB
+	uint32_t sndbuf_bytes; // what one connection may have unacknowledged; default 1 MiB
+	uint32_t reason_bytes; // room at `reason`
+	char *reason; // where the engine's explanation of a refusal is stored; NULL: nowhere
+};
+
+// Sets every field to 0 and `size` to what this version has.
+void ob_attach_opts_init(struct ob_attach_opts *opts);
+
+// Attaches to an engine: makes the memory, hands it over and receives the doorbells. Waits up to
+// 10 seconds. opts: NULL for all defaults. *host is the caller's, to be ended by ob_detach().
+//
+// Returns 0 or: -ENOENT no such socket; -ECONNREFUSED no engine behind it; -EACCES not allowed;
+// -ENOMEM not enough memory for the segment; -EPROTONOSUPPORT the engine has another ABI version;
+// -EINVAL options out of bounds or not accepted by the engine; -ETIMEDOUT no answer; -EPROTO an
+// answer that makes no sense; or another error of the engine's, with its reason.
+int ob_attach(const struct ob_attach_opts *opts, struct ob_host **host);
+
+// Ends the attachment and frees its memory. Finished writes of closed connections still go out;
+// connections that were not closed are reset. No channel may be in use by any thread.
+void ob_detach(struct ob_host *host);
+
+struct ob_host_info {
+	uint32_t host_id; // the engine's number for this host, as shown by outboardctl
+	uint32_t channels;
+	uint32_t n_open; // channels that are open
+	bool hugepages; // the segment lies on hugepages
+	bool gone; // the engine is gone
+	uint64_t seg_bytes;
+	uint64_t features;
+};
+
+void ob_host_info(struct ob_host *host, struct ob_host_info *info);
+
+// ---- Channels --------------------------------------------------------------------------------
+
+// Opens a channel for the calling thread. Returns 0, -EPIPE, or -EMFILE when all `channels` that
+// were asked for when attaching are open.
+int ob_channel_open(struct ob_host *host, struct ob_channel **ch);
+
+// Gives a channel back; its listeners end. Returns 0, or -EBUSY while it has connections that the
+// application has not closed (the channel stays open).
+int ob_channel_close(struct ob_channel *ch);
+
+// The channel's number, from 0.
+unsigned int ob_channel_index(const struct ob_channel *ch);
+
+// Tells the engine everything asked so far. Returns 0; -EAGAIN when some of it has to wait for
+// room in the request ring (it goes out by the next flush or poll); or -EPIPE.
+int ob_flush(struct ob_channel *ch);
+
+// ---- Events ----------------------------------------------------------------------------------
+
+enum ob_app_event_type {
+	OB_LISTENING = 1, // a listener is up, or not (error); `port` is the one in use
+	OB_ACCEPTED, // a new connection on `listener`
+	OB_CONNECTED, // ob_connect() has ended: error 0, or why not (then still ob_close() it)
+	OB_READABLE, // more has been received: `bytes` can be read now
+	OB_WRITABLE, // after ob_send() gave -EAGAIN: worth trying again
+	OB_PEER_CLOSED, // the peer will send no more; what it sent can still be read
+	OB_CLOSED, // the connection is over: error 0 in order, or why. ob_close() it
+};
+
+// Events are edges: each says what is new since the last, and is not repeated. A reader that does
+// not read everything at OB_READABLE must remember that.
+struct ob_app_event {
+	uint32_t type; // enum ob_app_event_type
+	int32_t error;
+	ob_conn_t conn; // 0 for OB_LISTENING
+	void *user; // the connection's pointer, as set by ob_set_user()
+	uint32_t listener; // OB_LISTENING, OB_ACCEPTED
+	uint32_t port; // OB_LISTENING
+	uint64_t bytes; // OB_READABLE
+};
+
+// Flushes, takes what the engine has published and gives up to max events. Data that is not
+// reported yet for lack of room in `events` comes with the next call.
+//
+// timeout_us: how long to wait for the first event; 0 for busy pollers: no system call is made.
+// Returns the number of events (0: the time is up or a signal came), or -EPIPE when the engine is
+// gone and every earlier event has been given, or -ENOMEM (nothing is lost; call again).
+int ob_poll(struct ob_channel *ch, struct ob_app_event *events, int max, int64_t timeout_us);
+
+// Waiting in the application's own epoll or poll loop: watch ob_fd() for input; before sleeping
+// call ob_arm(), and sleep only when it returns 0; after waking, call ob_poll(), which disarms.
+//
+//	for (;;) {
+//		int n = ob_poll(ch, ev, 64, 0);
+//		...
+//		if (n == 0 && ob_arm(ch) == 0)
+//			epoll_wait(...);
+//	}
+//
+// The descriptor belongs to the channel; it also becomes readable when the engine is gone.
+int ob_fd(const struct ob_channel *ch);
+
+// Flushes and asks the engine for a doorbell. Returns 0: nothing is waiting, the descriptor will
+// become readable when something is; 1: something is waiting, do not sleep; or -EPIPE.
+int ob_arm(struct ob_channel *ch);
+
+// Takes back ob_arm() and empties the descriptor. ob_poll() does the same.
+void ob_disarm(struct ob_channel *ch);
+
+// ---- Listening -------------------------------------------------------------------------------
+
+struct ob_listen_opts {
+	size_t size; // sizeof(struct ob_listen_opts)
+	// What accepted connections start with, as by ob_setopt(); 0: the default.
+	uint32_t nodelay;
+	uint32_t quickack;
+};
+
+// Accepts connections to `at` (any address and any port are possible) on this channel. backlog:
+// handshakes that may be under way at once; 0: the engine's default. opts may be NULL.
+//
+// Returns the listener's number (0 or more); OB_LISTENING follows, with -EADDRINUSE,
+// -EADDRNOTAVAIL (not an address of the engine), -EACCES or -ENFILE if it failed, after which the
+// number is no longer valid. Or -EAGAIN the request ring is full; -ENFILE the channel has no
+// listener number left; -EINVAL; -EPIPE.
+int ob_listen(struct ob_channel *ch, const struct ob_endpoint *at, unsigned int backlog,
+	const struct ob_listen_opts *opts);
+
+// Accepts no more. Connections that the library has taken stay and are still reported; those that
+// the engine makes before it hears of this are reset.
+// Returns 0, -EBADF or -EPIPE.
+int ob_unlisten(struct ob_channel *ch, int listener);
+
+// ---- Connections -----------------------------------------------------------------------------
+
+// Opens a connection to `to`. from: the local address and port, NULL or zero for the engine's
+// choice. user: the connection's pointer. *conn is usable at once for ob_setopt() and ob_close(),
+// for sending after OB_CONNECTED.
+//
+// Returns 0 and OB_CONNECTED follows; -EAGAIN the request ring is full; -ENFILE no connect slot is
+// free on this channel; -EINVAL; -EPIPE.
+int ob_connect(struct ob_channel *ch, const struct ob_endpoint *to, const struct ob_endpoint *from,
+	void *user, ob_conn_t *conn);
+
+void ob_set_user(struct ob_channel *ch, ob_conn_t conn, void *user); // ignores a bad conn
+void *ob_get_user(struct ob_channel *ch, ob_conn_t conn); // NULL for a bad conn
+
+#define OB_SEND_MORE 0x01u // more follows at once: a segment that is not full may wait for it
+#define OB_SEND_PUSH 0x02u // mark the end of these bytes for the peer (PSH)
+
+// Copies up to len bytes to be sent, in the order of the calls; the data is the caller's again at
+// once. Writes between two flushes are sent as one.
+//
+// Returns how many bytes were taken, 1 to len (0 for len 0); -EAGAIN: none, because the connection
+// has sndbuf_bytes unacknowledged or the arena is full, and OB_WRITABLE follows; -ENOTCONN not
+// connected yet; -ESHUTDOWN after ob_shutdown() or when the connection has ended in order; the
+// connection's error when it has ended otherwise; -EBADF; -EPIPE.
+ssize_t ob_send(
+	struct ob_channel *ch, ob_conn_t conn, const void *data, size_t len, unsigned int flags);
+
+// Copies out and consumes up to len received bytes. Returns how many; 0 at the end of the stream
+// (the peer closed and everything was read) or for len 0; -EAGAIN nothing has come yet; -ENOTCONN;
+// the connection's error when it has ended otherwise and everything placed was read; -EBADF;
+// -EPIPE.
+ssize_t ob_recv(struct ob_channel *ch, ob_conn_t conn, void *data, size_t len);
+
+// Shows received bytes where they lie, without copying: fills up to max entries of iov in the
+// order of the stream. The memory stays valid and unchanged until it is consumed or the connection
+// closed. Returns the number of entries, 0 at the end of the stream, or as ob_recv().
+int ob_peek(struct ob_channel *ch, ob_conn_t conn, struct iovec *iov, int max);
+
+// Gives the first len bytes of what ob_peek() shows back. Returns 0, -EINVAL when fewer are there
+// (nothing is consumed), -EBADF.
+int ob_consume(struct ob_channel *ch, ob_conn_t conn, size_t len);
+
+// No more will be sent: the peer sees the end of the stream behind the last byte. Receiving goes
+// on. Returns 0 (again when repeated), -ENOTCONN, -EBADF, -EPIPE.
+int ob_shutdown(struct ob_channel *ch, ob_conn_t conn);
+
+// The application is done with the connection; conn is not valid any more and no event of it
+// follows. What was sent before still goes out, then a FIN; but when received bytes were not read
+// the connection is reset instead (RFC 1122 section 4.2.2.13). Needed for every connection, also after OB_CLOSED and after a failed connect.
+// Returns 0 or -EBADF.
+int ob_close(struct ob_channel *ch, ob_conn_t conn);
+
+// As ob_close(), but resets the connection: what was not acknowledged is dropped.
+int ob_abort(struct ob_channel *ch, ob_conn_t conn);
+
+enum ob_sockopt {
+	OB_SO_NODELAY = 1, // flag: send small segments at once
+	OB_SO_QUICKACK, // flag: acknowledge every segment at once
+};
+
+// Returns 0, -EAGAIN the request ring is full, -EINVAL, -EBADF, -EPIPE.
+int ob_setopt(struct ob_channel *ch, ob_conn_t conn, enum ob_sockopt option, uint64_t value);
+// The value last set, or what the listener gave. Returns 0, -EINVAL, -EBADF.
+int ob_getopt(struct ob_channel *ch, ob_conn_t conn, enum ob_sockopt option, uint64_t *value);
+
+#define OB_INFO_WSCALE 0x01u // negotiated: window scale, timestamps, SACK, ECN
+#define OB_INFO_TS 0x02u
+#define OB_INFO_SACK 0x04u
+#define OB_INFO_ECN 0x08u
+
+struct ob_conn_info {
+	struct ob_endpoint local;
+	struct ob_endpoint remote;
+	uint16_t mss; // bytes
+	uint16_t opts; // OB_INFO_*
+	bool connected; // established, and not over
+	bool peer_closed; // the peer will send no more
+	bool shut; // ob_shutdown() was called
+	int32_t error; // why it is over, or 0
+	uint64_t sent; // bytes taken by ob_send()
+	uint64_t acked; // of these, acknowledged by the peer
+	uint64_t received; // bytes placed in this host's memory
+	uint64_t consumed; // of these, read
+	uint32_t slot; // as outboardctl shows them
+	uint32_t gen;
+};
+
+// Returns 0 or -EBADF.
+int ob_conn_info(struct ob_channel *ch, ob_conn_t conn, struct ob_conn_info *info);
+
+// ---- Blocking helpers ------------------------------------------------------------------------
+// They wait for one thing and leave every other event for ob_poll(). All may also return -EPIPE,
+// -EBADF, -EAGAIN when timeout_us is up, and -EINTR when a signal came before.
+
+// Waits for OB_LISTENING. *port, unless NULL: the port in use. Returns 0 or its error.
+int ob_listen_wait(struct ob_channel *ch, int listener, uint16_t *port, int64_t timeout_us);
+// Waits for a connection on a listener. Returns 0 and *conn.
+int ob_accept_wait(struct ob_channel *ch, int listener, ob_conn_t *conn, int64_t timeout_us);
+// Waits for OB_CONNECTED. Returns 0 or its error; ob_close() is needed in both cases. An own
+// time-out leaves the connection as it is.
+int ob_connect_wait(struct ob_channel *ch, ob_conn_t conn, int64_t timeout_us);
+// Sends all len bytes. Returns 0 when all are taken (and told to the engine), or an error as
+// ob_send(); *sent, unless NULL: how many were taken.
+int ob_send_all(struct ob_channel *ch, ob_conn_t conn, const void *data, size_t len,
+	unsigned int flags, size_t *sent, int64_t timeout_us);
+// As ob_recv(), waiting for at least one byte or the end of the stream.
+ssize_t ob_recv_wait(
+	struct ob_channel *ch, ob_conn_t conn, void *data, size_t len, int64_t timeout_us);
+
+// ---- Looking inside --------------------------------------------------------------------------
+
+struct ob_channel_stats {
+	uint64_t requests; // written to the ring
+	uint64_t events; // read from the ring
+	uint64_t polls; // calls of ob_poll()
+	uint64_t sleeps; // times a thread slept
+	uint64_t doorbells_tx; // sent to the engine
+	uint64_t doorbells_rx; // received
+	uint64_t events_stale; // that were known or for an earlier connection
+	uint64_t events_bad; // that made no sense and were ignored
+	uint64_t requests_refused; // by the engine
+	uint64_t conns; // connections that the application holds
+	uint64_t arena_bytes; // of the send arena
+	uint64_t arena_used; // of these, in use
+};
+
+void ob_channel_stats(const struct ob_channel *ch, struct ob_channel_stats *stats);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
