@@ -17,7 +17,7 @@ struct tcp_ooo_range {
 struct tcp_ooo {
 	uint32_t n;
 	uint32_t last; // the range that was touched last, for the first SACK block
-	uint64_t fin;  // offset of a FIN that came out of order, 0: none
+	uint64_t fin; // offset of a FIN that came out of order, 0: none
 	struct tcp_ooo_range r[OOO_RANGES];
 };
 
@@ -30,7 +30,7 @@ uint64_t ooo_advance(struct tcp_ooo *o, uint64_t rcv_nxt);
 
 // SACK blocks for an ACK, the most recent first (RFC 2018 section 4), at most `max`.
 // seq0: sequence number of offset 0.
-uint32_t ooo_sack(const struct tcp_ooo *o, uint32_t seq0, uint32_t *start, uint32_t *end,
-	uint32_t max);
+uint32_t ooo_sack(
+	const struct tcp_ooo *o, uint32_t seq0, uint32_t *start, uint32_t *end, uint32_t max);
 
 #endif

@@ -12,8 +12,8 @@ struct rtt_bounds {
 
 // A measurement of r_us: updates srtt, rttvar and rto, clears the back-off. With timestamps many
 // samples come in a window: the caller passes how many (RFC 7323 appendix G), at least 1.
-void rtt_sample(struct tcp_soft *s, uint32_t r_us, uint32_t samples_per_rtt,
-	const struct rtt_bounds *b);
+void rtt_sample(
+	struct tcp_soft *s, uint32_t r_us, uint32_t samples_per_rtt, const struct rtt_bounds *b);
 
 // The time-out now in force: rto doubled by each time-out in a row, bounded (section 5.5).
 uint32_t rtt_rto_us(const struct tcp_soft *s, const struct rtt_bounds *b);

@@ -16,8 +16,9 @@
 #define TCP_NONE UINT32_MAX
 
 #define TCP_STATE_LIST(X)                                                                          \
-	X(CLOSED) X(SYN_SENT) X(SYN_RCVD) X(ESTABLISHED) X(FIN_WAIT_1) X(FIN_WAIT_2) X(CLOSE_WAIT)      \
-	X(CLOSING) X(LAST_ACK) X(TIME_WAIT)
+	X(CLOSED)                                                                                  \
+	X(SYN_SENT) X(SYN_RCVD) X(ESTABLISHED) X(FIN_WAIT_1) X(FIN_WAIT_2) X(CLOSE_WAIT)           \
+		X(CLOSING) X(LAST_ACK) X(TIME_WAIT)
 
 enum tcp_state {
 #define X(name) TCPS_##name,
@@ -26,22 +27,24 @@ enum tcp_state {
 };
 
 // Bits of tcp_soft.flags
-#define SOFT_DIRTY 0x0001u    // on the commit list
-#define SOFT_OUT 0x0002u      // on the output list
-#define SOFT_ACK_NOW 0x0004u  // an ACK is due in this turn
+#define SOFT_DIRTY 0x0001u // on the commit list
+#define SOFT_OUT 0x0002u // on the output list
+#define SOFT_ACK_NOW 0x0004u // an ACK is due in this turn
 #define SOFT_ACK_WAIT 0x0008u // an ACK is due when ack_at comes
-#define SOFT_NOTIFY 0x0010u   // on a channel's notify list (hostif)
-#define SOFT_STARVED 0x0020u  // the edge could not rise for want of buffers
+#define SOFT_NOTIFY 0x0010u // on a channel's notify list (hostif)
+#define SOFT_STARVED 0x0020u // the edge could not rise for want of buffers
 #define SOFT_ZERO_WND 0x0040u // zero was advertised: reopen explicitly
-#define SOFT_PROBE 0x0080u    // rtx_at is a zero-window probe
-#define SOFT_RTT 0x0100u      // rtt_off is being timed (no timestamps)
+#define SOFT_PROBE 0x0080u // rtx_at is a zero-window probe
+#define SOFT_RTT 0x0100u // rtt_off is being timed (no timestamps)
 #define SOFT_RECOVERY 0x0200u // fast recovery (RFC 6582)
-#define SOFT_LOSS 0x0400u     // after a time-out, until recover is acknowledged
-#define SOFT_NO_BUFS 0x0800u  // placement failed: advertise zero
-#define SOFT_REBUILT 0x1000u  // rebuilt from hard state, no acceptable ACK yet
+#define SOFT_LOSS 0x0400u // after a time-out, until recover is acknowledged
+#define SOFT_NO_BUFS 0x0800u // placement failed: advertise zero
+#define SOFT_REBUILT 0x1000u // rebuilt from hard state, no acceptable ACK yet
 #define SOFT_PUSH_RCVD 0x2000u
-#define SOFT_FORCE 0x4000u    // send one segment whatever the windows say (probe, time-out)
+#define SOFT_FORCE 0x4000u // send one segment whatever the windows say (probe, time-out)
 #define SOFT_WND_KNOWN 0x8000u
+#define SOFT_RTX_HEAD 0x10000u // send the segment at snd_una again
+#define SOFT_KEEP 0x20000u // not to be given up while idle
 
 // What a channel is to be told (tcp_soft.notify). Owned by hostif, set by TCP.
 #define TCP_EV_ACCEPT 0x01u
@@ -60,15 +63,16 @@ struct tcp_soft {
 	uint64_t rcv_nxt; // with STATE_FIN
 	uint64_t rcv_edge;
 	uint64_t recover; // RFC 6582
-	uint64_t rtx_at;  // microseconds; 0: not set. Retransmission, probe, FIN-WAIT-2
+	uint64_t rtx_at; // microseconds; 0: not set. Retransmission, probe, FIN-WAIT-2
 	uint64_t ack_at;
 	uint64_t rtt_off; // the byte being timed
 	uint64_t rtt_sent_us;
-	uint64_t rcv_reported;  // with STATE_FIN; owned by hostif
+	uint64_t rcv_consumed; // the host needs nothing below it
+	uint64_t rcv_reported; // with STATE_FIN; owned by hostif
 	uint64_t sent_reported; // owned by hostif
 	uint32_t snd_wnd; // bytes
 	uint32_t max_wnd; // largest window the peer ever offered
-	uint32_t wl1;     // SEQ and ACK of the segment that last updated snd_wnd
+	uint32_t wl1; // SEQ and ACK of the segment that last updated snd_wnd
 	uint32_t wl2;
 	uint32_t cwnd; // bytes
 	uint32_t ssthresh;
@@ -77,15 +81,17 @@ struct tcp_soft {
 	uint32_t rto_us;
 	uint32_t ts_recent;
 	uint32_t cc_acked; // bytes acknowledged since cwnd last grew
-	uint32_t ooo;      // index of its out-of-order ranges, or STATE_NIL
+	uint32_t ooo; // index of its out-of-order ranges, or STATE_NIL
 	uint32_t rcv_tail; // last receive piece, or STATE_NIL
 	uint32_t snd_tail; // last send piece
-	uint32_t snd_cur;  // send piece that holds snd_nxt, or STATE_NIL: search
+	uint32_t snd_cur; // send piece that holds snd_nxt, or STATE_NIL: search
 	uint32_t notify_next;
 	uint16_t notify;
 	uint16_t dupacks;
-	uint16_t rcv_mss;  // estimate of the peer's segment size
-	uint8_t backoff;   // time-outs in a row
+	uint16_t rcv_mss; // estimate of the peer's segment size
+	uint16_t snd_mss; // the record's, bounded by the path MTU (learned from ICMP)
+	uint8_t backoff; // doublings of the time-out now in force
+	uint8_t retries; // time-outs without any answer
 	uint8_t acks_owed; // full segments since the last ACK
 };
 static_assert(sizeof(struct tcp_soft) <= 192, "budget of an active connection");
@@ -98,7 +104,8 @@ struct tcp_half_soft {
 	uint32_t snd_wnd;
 	uint8_t retries;
 	uint8_t soft_error; // errno of an ICMP error
-	uint16_t spare;
+	uint8_t queued; // on the list half_out
+	uint8_t spare;
 };
 
 // Upward calls.
@@ -106,8 +113,8 @@ struct tcp_ops {
 	void *ctx;
 	// Copies payload into host memory at stream offset `off` (at or past rcv_nxt), taking
 	// buffers as needed. Returns how many bytes were placed, from the first on.
-	uint32_t (*place)(void *ctx, struct tcp_soft *s, uint64_t off, const uint8_t *data,
-		uint32_t len);
+	uint32_t (*place)(
+		void *ctx, struct tcp_soft *s, uint64_t off, const uint8_t *data, uint32_t len);
 	// A free slot of the host for an accepted connection. Returns 0 or -ENOSPC.
 	int (*slot_get)(void *ctx, uint16_t host, uint8_t chan, uint32_t conn, uint32_t *slot,
 		uint32_t *gen);
@@ -116,8 +123,8 @@ struct tcp_ops {
 	// There is news of a connection for its host: TCP_EV_* bits, published after the commit.
 	void (*notify)(void *ctx, struct tcp_soft *s, unsigned bits);
 	// A connect failed with a negative errno; `id` is freed when this returns.
-	void (*connect_failed)(void *ctx, uint16_t host, uint8_t chan, uint32_t slot, uint32_t gen,
-		int error);
+	void (*connect_failed)(
+		void *ctx, uint16_t host, uint8_t chan, uint32_t slot, uint32_t gen, int error);
 	// A record is gone for good; its slot with it.
 	void (*freed)(void *ctx, const struct rec *r);
 };
@@ -129,6 +136,7 @@ struct tcp_listener_soft {
 };
 
 struct tcp_ooo;
+struct cc_ops;
 
 // A growing list of ids, handled once a turn.
 struct tcp_list {
@@ -143,7 +151,7 @@ struct tcp {
 	const struct tcp_ops *ops;
 	struct seg_sink sink;
 	struct host_mem *mem; // [limits.hosts]
-	uint64_t now_us;      // of this turn
+	uint64_t now_us; // of this turn
 	uint32_t n_conns;
 	uint32_t n_half;
 	uint16_t mss; // ours: advertised, and the bound of what we send
@@ -170,7 +178,9 @@ struct tcp {
 	struct net_limit challenge_limit;
 	struct net_limit reset_limit;
 	struct tcp_tw *tw;
+	const struct cc_ops *cc;
 	uint32_t n_live; // records LIVE or DONE
+	uint32_t *host_conns; // records and half-open entries by host
 	uint32_t n_half_used;
 	uint32_t n_orphans;
 	uint64_t rand; // soft randomness (amnesia)
@@ -197,7 +207,7 @@ struct tcp_open {
 	uint16_t host;
 	uint8_t chan;
 	uint16_t number; // listen: the host's number of the listener
-	uint32_t gen;    // listen
+	uint32_t gen; // listen
 	uint32_t slot;
 	uint32_t slot_gen;
 	struct ob_addr laddr;

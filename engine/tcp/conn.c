@@ -1,0 +1,368 @@
+// Connections: look-up, soft state, the lists of a turn, and the end of a record.
+#include <errno.h>
+#include <rte_jhash.h>
+#include <rte_lcore.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "engine/state/chain.h"
+#include "engine/tcp/internal.h"
+
+struct seg_tuple rec_tuple(const struct rec *r)
+{
+	return (struct seg_tuple){
+		.laddr = r->laddr, .raddr = r->raddr, .lport = r->lport, .rport = r->rport};
+}
+
+struct seg_tuple half_tuple(const struct half *h)
+{
+	return (struct seg_tuple){
+		.laddr = h->laddr, .raddr = h->raddr, .lport = h->lport, .rport = h->rport};
+}
+
+uint32_t conn_lookup(const struct tcp *t, const struct seg_tuple *k)
+{
+	void *data;
+
+	if (rte_hash_lookup_data(t->table, k, &data) < 0)
+		return TCP_NONE;
+	return (uint32_t)(uintptr_t)data;
+}
+
+int conn_insert(struct tcp *t, const struct seg_tuple *k, uint32_t id)
+{
+	return rte_hash_add_key_data(t->table, k, (void *)(uintptr_t)id);
+}
+
+void conn_remove(struct tcp *t, const struct seg_tuple *k)
+{
+	rte_hash_del_key(t->table, k);
+}
+
+static void list_add(struct tcp_list *l, uint32_t id)
+{
+	l->ids[l->n++] = id;
+}
+
+void list_dirty(struct tcp *t, struct tcp_soft *s)
+{
+	if (s->flags & SOFT_DIRTY)
+		return;
+	s->flags |= SOFT_DIRTY;
+	list_add(&t->dirty, s->conn);
+}
+
+void list_out(struct tcp *t, struct tcp_soft *s)
+{
+	if (s->flags & SOFT_OUT)
+		return;
+	s->flags |= SOFT_OUT;
+	list_add(&t->out, s->conn);
+}
+
+void conn_ack_now(struct tcp *t, struct tcp_soft *s)
+{
+	s->flags |= SOFT_ACK_NOW;
+	list_out(t, s);
+}
+
+// Whether nothing is lost, but measurements, when this soft state is given up.
+static bool soft_is_idle(const struct tcp *t, const struct tcp_soft *s)
+{
+	const struct rec *r = tcp_rec(t, s->conn);
+
+	return rec_phase(r) == REC_LIVE && s->rtx_at == 0 && s->ack_at == 0 && s->notify == 0
+		&& !(s->flags
+			& (SOFT_DIRTY | SOFT_OUT | SOFT_NOTIFY | SOFT_STARVED | SOFT_ZERO_WND
+				| SOFT_NO_BUFS))
+		&& s->ooo == STATE_NIL && s->snd_una == HARD_GET(r->snd_wr)
+		&& !(s->rcv_nxt & STATE_FIN) && s->rcv_nxt == s->rcv_consumed;
+}
+
+// Gives the soft state of some idle connection up. Bounded: looks at 64 of them.
+static bool soft_reclaim(struct tcp *t)
+{
+	for (unsigned i = 0; i < 64; i++) {
+		struct tcp_soft *s = &t->soft[t->soft_hand++ % t->n_soft];
+
+		if (s->conn == TCP_NONE || !soft_is_idle(t, s))
+			continue;
+		wheel_disarm(&t->wheel, s->conn);
+		soft_drop(t, s->conn);
+		return true;
+	}
+	return false;
+}
+
+static void soft_clear(struct tcp_soft *s, uint32_t conn)
+{
+	memset(s, 0, sizeof(*s));
+	s->conn = conn;
+	s->ooo = s->rcv_tail = s->snd_tail = s->snd_cur = s->notify_next = STATE_NIL;
+}
+
+struct tcp_soft *soft_new(struct tcp *t, uint32_t conn)
+{
+	struct tcp_soft *s;
+	uint32_t i;
+
+	if (t->n_soft_free == 0 && !soft_reclaim(t)) {
+		COUNT(t->cnt, soft_exhausted);
+		return NULL;
+	}
+	i = t->soft_free[--t->n_soft_free];
+	s = &t->soft[i];
+	soft_clear(s, conn);
+	t->soft_of[conn] = i;
+	return s;
+}
+
+static void ooo_drop(struct tcp *t, struct tcp_soft *s)
+{
+	if (s->ooo == STATE_NIL)
+		return;
+	t->ooo_free[t->n_ooo_free++] = s->ooo;
+	s->ooo = STATE_NIL;
+}
+
+void soft_drop(struct tcp *t, uint32_t conn)
+{
+	struct tcp_soft *s = tcp_soft_held(t, conn);
+
+	if (!s)
+		return;
+	ooo_drop(t, s);
+	s->conn = TCP_NONE;
+	t->soft_free[t->n_soft_free++] = t->soft_of[conn];
+	t->soft_of[conn] = STATE_NIL;
+}
+
+// What the host says it has consumed, held to what can be true.
+static uint64_t consumed_read(const struct tcp *t, const struct rec *r)
+{
+	struct host_mem *m = &t->mem[r->host];
+	uint64_t end = rcv_data_end(HARD_GET(r->rcv_nxt));
+	uint32_t head = HARD_GET(r->rcv_head);
+	uint64_t low = head == STATE_NIL ? end : t->st->pieces[head].start;
+	uint64_t said = end;
+
+	if (m->base && r->slot < (uint64_t)m->l.n_slots_accept + m->l.n_slots_connect)
+		said = atomic_load_explicit(
+			&ob_seg_slot(m->base, &m->l, r->slot)->consumed, memory_order_acquire);
+	return said < low ? low : said > end ? end : said;
+}
+
+static bool host_has_taken(const struct tcp *t, const struct rec *r)
+{
+	struct host_mem *m = &t->mem[r->host];
+
+	return m->base && r->slot < (uint64_t)m->l.n_slots_accept + m->l.n_slots_connect
+		&& atomic_load_explicit(
+			   &ob_seg_slot(m->base, &m->l, r->slot)->taken_gen, memory_order_acquire)
+		== r->slot_gen;
+}
+
+// Soft state as a successor begins with: everything in flight counts as lost, one segment until
+// the first acceptable ACK, all that the host has not consumed is reported again.
+static void soft_rebuild(struct tcp *t, struct tcp_soft *s)
+{
+	struct rec *r = tcp_rec(t, s->conn);
+	unsigned bits = 0;
+
+	s->snd_una = s->snd_nxt = HARD_GET(r->snd_una);
+	s->snd_max = s->recover = HARD_GET(r->snd_max);
+	s->rcv_nxt = HARD_GET(r->rcv_nxt);
+	s->rcv_edge = HARD_GET(r->rcv_edge);
+	s->ts_recent = HARD_GET(r->ts_recent);
+	chain_rx_trim(t->st, &t->mem[r->host], r, &s->rcv_tail, s->rcv_nxt);
+	chain_tx_trim(t->st, &t->mem[r->host], r, &s->snd_tail, HARD_GET(r->snd_wr));
+	s->rcv_consumed = s->rcv_reported = consumed_read(t, r);
+	s->snd_mss = s->rcv_mss = r->mss;
+	t->cc->init(s, s->snd_mss, 1);
+	s->snd_wnd = s->snd_mss;
+	s->max_wnd = 65535u << peer_shift(r);
+	s->flags = SOFT_REBUILT | (s->snd_max > s->snd_una ? SOFT_LOSS : 0);
+	COUNT(t->cnt, tcp_soft_rebuilt);
+	if (!host_has_taken(t, r))
+		bits |= rec_flags(r) & REC_ACTIVE ? TCP_EV_CONNECT : TCP_EV_ACCEPT;
+	if (s->rcv_nxt != s->rcv_reported)
+		bits |= TCP_EV_DATA;
+	if (s->snd_una)
+		bits |= TCP_EV_SENT;
+	if (rec_phase(r) == REC_DONE)
+		bits |= TCP_EV_CLOSED;
+	if (bits && !(rec_flags(r) & REC_ORPHAN))
+		t->ops->notify(t->ops->ctx, s, bits);
+	if (rec_phase(r) == REC_LIVE) {
+		list_dirty(t, s);
+		conn_ack_now(t, s);
+	}
+}
+
+struct tcp_soft *tcp_soft(struct tcp *t, uint32_t conn)
+{
+	struct tcp_soft *s = tcp_soft_held(t, conn);
+
+	if (s)
+		return s;
+	s = soft_new(t, conn);
+	if (s)
+		soft_rebuild(t, s);
+	return s;
+}
+
+void tcp_forget(struct tcp *t, uint32_t conn)
+{
+	struct tcp_soft *s = tcp_soft_held(t, conn);
+	uint32_t next, listed, notify;
+
+	if (rec_phase(tcp_rec(t, conn)) != REC_LIVE)
+		return;
+	wheel_disarm(&t->wheel, conn);
+	if (!s) {
+		tcp_soft(t, conn);
+		return;
+	}
+	// Membership of the lists is kept: the lists themselves are not what is forgotten.
+	next = s->notify_next;
+	notify = s->notify;
+	listed = s->flags & (SOFT_NOTIFY | SOFT_OUT | SOFT_DIRTY);
+	ooo_drop(t, s);
+	soft_clear(s, conn);
+	s->notify_next = next;
+	s->notify = (uint16_t)notify;
+	s->flags = listed;
+	soft_rebuild(t, s);
+	s->flags |= listed;
+}
+
+void conn_timer(struct tcp *t, struct tcp_soft *s)
+{
+	uint64_t when = s->rtx_at;
+
+	if (s->ack_at && (!when || s->ack_at < when))
+		when = s->ack_at;
+	if (when && (!wheel_armed(&t->wheel, s->conn) || wheel_due_us(&t->wheel, s->conn) > when))
+		wheel_arm(&t->wheel, s->conn, when);
+}
+
+void conn_done(struct tcp *t, uint32_t conn, int error)
+{
+	struct rec *r = tcp_rec(t, conn);
+	struct seg_tuple k = rec_tuple(r);
+	struct tcp_soft *s = tcp_soft(t, conn);
+
+	conn_remove(t, &k);
+	wheel_disarm(&t->wheel, conn);
+	HARD_SET(r->life, rec_life(rec_gen(r), (uint32_t)error, REC_DONE));
+	if (error == 0)
+		COUNT(t->cnt, tcp_closed);
+	if (rec_flags(r) & REC_ORPHAN) {
+		conn_free(t, conn);
+		return;
+	}
+	if (!s)
+		return; // no soft state to be had: hostif finds it by the record
+	s->rtx_at = s->ack_at = 0;
+	s->flags &= ~(SOFT_ACK_NOW | SOFT_ACK_WAIT | SOFT_RTX_HEAD | SOFT_FORCE);
+	t->ops->notify(t->ops->ctx, s, TCP_EV_CLOSED);
+}
+
+void conn_free(struct tcp *t, uint32_t conn)
+{
+	struct rec *r = tcp_rec(t, conn);
+
+	if (rec_flags(r) & REC_ORPHAN)
+		t->n_orphans--;
+	wheel_disarm(&t->wheel, conn);
+	soft_drop(t, conn);
+	t->ops->freed(t->ops->ctx, r);
+	t->host_conns[r->host]--;
+	t->n_live--;
+	// FREE is stored before anything that the record reached is used again.
+	HARD_SET(r->life, rec_life(rec_gen(r), 0, REC_FREE));
+	chain_rx_free_all(t->st, &t->mem[r->host], r);
+	chain_tx_free_all(t->st, &t->mem[r->host], r);
+	state_rec_free(t->st, conn);
+}
+
+static void to_time_wait(struct tcp *t, struct tcp_soft *s, struct rec *r)
+{
+	struct seg_tuple k = rec_tuple(r);
+
+	tw_add(t->tw, &k, snd_seq(r, s->snd_max), rcv_seq(r, s->rcv_nxt), s->ts_recent, t->now_us);
+	COUNT(t->cnt, tcp_tw_entered);
+	conn_done(t, s->conn, 0);
+}
+
+void conn_settle(struct tcp *t, struct tcp_soft *s)
+{
+	struct rec *r = tcp_rec(t, s->conn);
+
+	if (rec_phase(r) != REC_LIVE)
+		return;
+	switch (tcp_state(r)) {
+	case TCPS_TIME_WAIT:
+		to_time_wait(t, s, r);
+		break;
+	case TCPS_CLOSED: // LAST-ACK was acknowledged
+		conn_done(t, s->conn, 0);
+		break;
+	case TCPS_FIN_WAIT_2:
+		if ((rec_flags(r) & REC_CLOSED) && s->rtx_at == 0) {
+			s->rtx_at = t->now_us + t->cfg->tcp_fin_wait2_ms * 1000;
+			conn_timer(t, s);
+		}
+		break;
+	default:
+		break;
+	}
+}
+
+enum tcp_state tcp_state(const struct rec *r)
+{
+	uint64_t wr = HARD_GET(r->snd_wr);
+	bool shut = wr >> 63, fin_in = HARD_GET(r->rcv_nxt) >> 63;
+	bool acked = shut && HARD_GET(r->snd_una) == STATE_OFF(wr);
+
+	if (rec_phase(r) != REC_LIVE)
+		return TCPS_CLOSED;
+	if (!shut)
+		return fin_in ? TCPS_CLOSE_WAIT : TCPS_ESTABLISHED;
+	if (!fin_in)
+		return acked ? TCPS_FIN_WAIT_2 : TCPS_FIN_WAIT_1;
+	if (rec_flags(r) & REC_FIN_FIRST)
+		return acked ? TCPS_CLOSED : TCPS_LAST_ACK;
+	return acked ? TCPS_TIME_WAIT : TCPS_CLOSING;
+}
+
+const char *tcp_state_name(enum tcp_state s)
+{
+	static const char *const names[] = {
+#define X(name) #name,
+		TCP_STATE_LIST(X)
+#undef X
+	};
+
+	return names[s];
+}
+
+// xorshift64: only tests ask for randomness here.
+static uint64_t next_rand(struct tcp *t)
+{
+	t->rand ^= t->rand << 13;
+	t->rand ^= t->rand >> 7;
+	t->rand ^= t->rand << 17;
+	return t->rand;
+}
+
+void tcp_amnesia(struct tcp *t, uint64_t ppm)
+{
+	// A few candidates a turn are enough, and keep a turn short with many connections.
+	for (unsigned i = 0; i < 16; i++) {
+		uint32_t at = (uint32_t)(next_rand(t) % t->n_soft);
+
+		if (t->soft[at].conn != TCP_NONE && next_rand(t) % 1000000 < ppm)
+			tcp_forget(t, t->soft[at].conn);
+	}
+}

@@ -1,0 +1,201 @@
+// The text and the FIN of an acceptable segment (RFC 9293 section 3.10.7.4, seventh and eighth).
+#include <errno.h>
+
+#include "engine/state/chain.h"
+#include "engine/tcp/internal.h"
+
+// One past the highest byte that was placed, in order or not.
+uint64_t rx_placed(const struct tcp *t, const struct tcp_soft *s)
+{
+	uint64_t end = rcv_data_end(s->rcv_nxt);
+
+	if (s->ooo != STATE_NIL && t->ooo[s->ooo].n) {
+		const struct tcp_ooo *o = &t->ooo[s->ooo];
+
+		end = o->r[o->n - 1].end;
+	}
+	return end;
+}
+
+// The peer's FIN lies at `off`: everything before it is there.
+static void take_fin(struct tcp_rx *x, uint64_t off)
+{
+	struct rec *r = x->r;
+
+	// Told by one bit that is stored before the position is: whose FIN came first.
+	if (HARD_GET(r->snd_wr) & STATE_FIN)
+		rec_flag_clear(r, REC_FIN_FIRST);
+	else
+		rec_flag_set(r, REC_FIN_FIRST);
+	x->s->rcv_nxt = (off + 1) | STATE_FIN;
+	if (x->s->rtx_at && our_fin_acked(x->s, HARD_GET(r->snd_wr)))
+		x->s->rtx_at = 0; // the limit of FIN-WAIT-2
+	conn_ack_now(x->t, x->s);
+}
+
+static void ooo_release(struct tcp *t, struct tcp_soft *s)
+{
+	t->ooo_free[t->n_ooo_free++] = s->ooo;
+	s->ooo = STATE_NIL;
+}
+
+static struct tcp_ooo *ooo_of(struct tcp *t, struct tcp_soft *s)
+{
+	if (s->ooo == STATE_NIL) {
+		if (t->n_ooo_free == 0)
+			return NULL;
+		s->ooo = t->ooo_free[--t->n_ooo_free];
+		memset(&t->ooo[s->ooo], 0, sizeof(t->ooo[0]));
+	}
+	return &t->ooo[s->ooo];
+}
+
+// How soon the peer hears of it (RFC 9293 section 3.8.6.3, RFC 5681 section 4.2).
+static void ack_policy(struct tcp_rx *x, uint32_t len, bool at_once)
+{
+	struct tcp *t = x->t;
+	struct tcp_soft *s = x->s;
+
+	if (len > s->rcv_mss)
+		s->rcv_mss = (uint16_t)(len < t->mss ? len : t->mss);
+	if (len >= s->rcv_mss)
+		s->acks_owed++;
+	if (at_once || s->acks_owed >= 2 || t->cfg->tcp_delack_us == 0
+		|| (rec_flags(x->r) & REC_QUICKACK)) {
+		conn_ack_now(t, s);
+		return;
+	}
+	if (s->flags & SOFT_ACK_WAIT)
+		return;
+	s->flags |= SOFT_ACK_WAIT;
+	s->ack_at = t->now_us + t->cfg->tcp_delack_us;
+	conn_timer(t, s);
+}
+
+static void no_buffer(struct tcp_rx *x)
+{
+	COUNT(x->t->cnt, drop_tcp_no_buffer);
+	x->s->flags |= SOFT_NO_BUFS;
+	conn_ack_now(x->t, x->s);
+}
+
+// Data behind a gap: placed at its place, remembered softly (RFC 2018 allows forgetting it).
+static void out_of_order(struct tcp_rx *x, const uint8_t *data, uint32_t len, bool fin)
+{
+	struct tcp *t = x->t;
+	struct tcp_soft *s = x->s;
+	struct tcp_ooo *o = ooo_of(t, s);
+	uint32_t placed = 0;
+
+	conn_ack_now(t, s); // RFC 5681 section 4.2: at once
+	if (!o) {
+		COUNT(t->cnt, drop_tcp_ooo_full);
+		return;
+	}
+	if (len)
+		placed = t->ops->place(t->ops->ctx, s, (uint64_t)x->start, data, len);
+	if (placed < len)
+		no_buffer(x);
+	if (placed && !ooo_add(o, (uint64_t)x->start, (uint64_t)x->start + placed)) {
+		COUNT(t->cnt, drop_tcp_ooo_full);
+		placed = 0;
+	} else if (placed) {
+		COUNT(t->cnt, tcp_ooo_segs);
+	}
+	if (fin && placed == len)
+		o->fin = (uint64_t)x->end + 1; // 0 says none
+	if (o->n == 0 && o->fin == 0)
+		ooo_release(t, s);
+}
+
+static void in_order(struct tcp_rx *x, const uint8_t *data, uint32_t len, bool fin)
+{
+	struct tcp *t = x->t;
+	struct tcp_soft *s = x->s;
+	uint32_t placed = len ? t->ops->place(t->ops->ctx, s, s->rcv_nxt, data, len) : 0;
+	bool had_gap = s->ooo != STATE_NIL;
+	uint64_t end;
+
+	if (placed < len)
+		no_buffer(x);
+	COUNT_N(t->cnt, tcp_rx_bytes, placed);
+	end = s->rcv_nxt + placed;
+	fin = fin && placed == len;
+	if (had_gap) {
+		struct tcp_ooo *o = &t->ooo[s->ooo];
+		uint64_t whole = ooo_advance(o, end);
+
+		COUNT_N(t->cnt, tcp_rx_bytes, whole - end);
+		end = whole;
+		fin = fin || (o->fin && o->fin - 1 == end);
+		if (o->n == 0 && (fin || o->fin == 0))
+			ooo_release(t, s);
+	}
+	if (end != s->rcv_nxt) {
+		s->rcv_nxt = end;
+		if (x->in->flags & TCP_PSH)
+			s->flags |= SOFT_PUSH_RCVD;
+		ack_policy(x, len, had_gap);
+	}
+	if (fin)
+		take_fin(x, end);
+	list_dirty(t, s);
+	if (!(rec_flags(x->r) & REC_ORPHAN))
+		t->ops->notify(t->ops->ctx, s, TCP_EV_DATA);
+}
+
+void rx_data(struct tcp_rx *x)
+{
+	const struct seg_in *in = x->in;
+	struct tcp_soft *s = x->s;
+	const uint8_t *data = in->data;
+	uint32_t len = in->len;
+	bool fin = in->flags & TCP_FIN;
+	int64_t nxt = (int64_t)STATE_OFF(s->rcv_nxt);
+	int64_t edge = (int64_t)s->rcv_edge;
+
+	if (s->rcv_nxt & STATE_FIN) {
+		// CLOSE-WAIT and later: nothing comes behind the FIN.
+		if (x->end > nxt - 1)
+			COUNT(x->t->cnt, drop_tcp_past_fin);
+		else
+			COUNT(x->t->cnt, tcp_dup_segs);
+		conn_ack_now(x->t, s);
+		return;
+	}
+	// The application is done with it: new data finds no reader (RFC 1122 section 4.2.2.13).
+	if (len && x->end > nxt && (rec_flags(x->r) & REC_CLOSED)) {
+		COUNT(x->t->cnt, drop_tcp_after_close);
+		reply_reset_conn(x->t, x->r, s);
+		conn_done(x->t, s->conn, ECONNRESET);
+		return;
+	}
+	if (x->end < nxt || (x->end == nxt && !fin)) {
+		COUNT(x->t->cnt, tcp_dup_segs);
+		conn_ack_now(x->t, s);
+		return;
+	}
+	// Trimmed to the window, on both sides.
+	if (x->start < nxt) {
+		data += nxt - x->start;
+		len -= (uint32_t)(nxt - x->start);
+		x->start = nxt;
+	}
+	if (x->end > edge) {
+		uint32_t cut = (uint32_t)(x->end - edge);
+
+		if (cut >= len && len) {
+			COUNT(x->t->cnt, drop_tcp_window);
+			conn_ack_now(x->t, s);
+			return;
+		}
+		len -= cut;
+		x->end = edge;
+		fin = false;
+		conn_ack_now(x->t, s);
+	}
+	if (x->start > nxt)
+		out_of_order(x, data, len, fin);
+	else
+		in_order(x, data, len, fin);
+}

@@ -1,0 +1,146 @@
+// What the files of engine/tcp share among themselves.
+#ifndef ENGINE_TCP_INTERNAL_H
+#define ENGINE_TCP_INTERNAL_H
+
+#include "engine/base/seq.h"
+#include "engine/tcp/cc.h"
+#include "engine/tcp/isn.h"
+#include "engine/tcp/options.h"
+#include "engine/tcp/reass.h"
+#include "engine/tcp/rtt.h"
+#include "engine/tcp/tcp.h"
+#include "engine/tcp/timewait.h"
+#include "shared/request.h"
+
+#define TCP_OVERRIDE_US                                                                            \
+	200000u // how long silly-window avoidance may hold data (RFC 9293 3.8.6.2.1)
+
+// Context of one received segment on its way through the state machine.
+struct tcp_rx {
+	struct tcp *t;
+	struct tcp_soft *s;
+	struct rec *r;
+	const struct seg_in *in;
+	struct tcp_opts o;
+	int64_t start; // stream offset of SEG.SEQ: below rcv_nxt for what is old
+	int64_t end; // one past its data, without its FIN
+};
+
+// Sequence numbers of stream offsets.
+static inline uint32_t snd_seq(const struct rec *r, uint64_t off)
+{
+	return r->iss + 1 + (uint32_t)off;
+}
+
+static inline uint32_t rcv_seq(const struct rec *r, uint64_t off)
+{
+	return r->irs + 1 + (uint32_t)STATE_OFF(off);
+}
+
+// End of the data that the host has written, without its FIN.
+static inline uint64_t wr_data_end(uint64_t snd_wr)
+{
+	return STATE_OFF(snd_wr) - (snd_wr >> 63);
+}
+
+// End of the data received in order, without the FIN.
+static inline uint64_t rcv_data_end(uint64_t rcv_nxt)
+{
+	return STATE_OFF(rcv_nxt) - (rcv_nxt >> 63);
+}
+
+static inline uint8_t rec_flags(const struct rec *r)
+{
+	return atomic_load_explicit(&r->flags, memory_order_relaxed);
+}
+
+static inline void rec_flag_set(struct rec *r, uint8_t bits)
+{
+	atomic_store_explicit(&r->flags, rec_flags(r) | bits, memory_order_release);
+}
+
+static inline void rec_flag_clear(struct rec *r, uint8_t bits)
+{
+	atomic_store_explicit(&r->flags, rec_flags(r) & ~bits, memory_order_release);
+}
+
+static inline bool our_fin_acked(const struct tcp_soft *s, uint64_t snd_wr)
+{
+	return snd_wr >> 63 && s->snd_una == STATE_OFF(snd_wr);
+}
+
+static inline uint32_t peer_shift(const struct rec *r)
+{
+	return r->wscale & 15;
+}
+
+static inline uint32_t our_shift(const struct rec *r)
+{
+	return r->wscale >> 4;
+}
+
+static inline struct rtt_bounds tcp_rtt_bounds(const struct tcp *t)
+{
+	return (struct rtt_bounds){(uint32_t)t->cfg->tcp_min_rto_us,
+		(uint32_t)t->cfg->tcp_max_rto_us, (uint32_t)t->cfg->tcp_init_rto_us};
+}
+
+// conn.c
+struct seg_tuple rec_tuple(const struct rec *r);
+struct seg_tuple half_tuple(const struct half *h);
+uint32_t conn_lookup(const struct tcp *t, const struct seg_tuple *k); // id, or TCP_NONE
+int conn_insert(struct tcp *t, const struct seg_tuple *k, uint32_t id);
+void conn_remove(struct tcp *t, const struct seg_tuple *k);
+struct tcp_soft *soft_new(struct tcp *t, uint32_t conn);
+void soft_drop(struct tcp *t, uint32_t conn);
+void list_dirty(struct tcp *t, struct tcp_soft *s); // for tcp_commit()
+void list_out(struct tcp *t, struct tcp_soft *s); // for tcp_output()
+void conn_ack_now(struct tcp *t, struct tcp_soft *s);
+// TCP is over: error 0 or a positive errno. The record waits for its host, or is freed.
+void conn_done(struct tcp *t, uint32_t conn, int error);
+void conn_free(struct tcp *t, uint32_t conn);
+// Puts the connection's one timer where its earliest deadline is.
+void conn_timer(struct tcp *t, struct tcp_soft *s);
+// After its positions were committed: TIME-WAIT, the end of LAST-ACK, FIN-WAIT-2's limit.
+void conn_settle(struct tcp *t, struct tcp_soft *s);
+
+// listen.c
+uint32_t listener_find(const struct tcp *t, const struct seg_tuple *k);
+void listen_syn(struct tcp *t, const struct seg_in *in, uint32_t listener, uint32_t iss_min);
+// half.c
+uint32_t half_new(struct tcp *t, const struct seg_tuple *k, uint16_t host);
+void half_opts(struct tcp *t, struct half *h, const struct tcp_opts *o);
+void half_input(struct tcp *t, uint32_t id, const struct seg_in *in);
+void half_drop(struct tcp *t, uint32_t id);
+void half_fail(struct tcp *t, uint32_t id, int error); // negative errno for its host
+void half_send(struct tcp *t, uint32_t id); // queues its SYN or SYN-ACK
+void half_output(struct tcp *t);
+void half_timeout(struct tcp *t, uint32_t id);
+
+// input.c: the synchronised states
+void est_input(struct tcp *t, uint32_t conn, const struct seg_in *in);
+// data.c: text and FIN of an acceptable segment
+void rx_data(struct tcp_rx *x);
+uint64_t rx_placed(const struct tcp *t, const struct tcp_soft *s);
+// ack.c: false when the segment goes no further
+bool rx_ack(struct tcp_rx *x);
+
+// reply.c
+void reply_reset(struct tcp *t, const struct seg_in *in); // for no connection
+void reply_reset_conn(struct tcp *t, const struct rec *r, const struct tcp_soft *s);
+void reply_ack(struct tcp *t, const struct seg_tuple *k, uint32_t seq, uint32_t ack);
+bool challenge(struct tcp *t, struct tcp_soft *s); // RFC 5961, rate limited
+void tw_input(struct tcp *t, struct tw *e, const struct seg_in *in);
+
+// output.c
+uint32_t tcp_rcv_wnd(const struct tcp *t);
+// Whether the edge could rise by so much that the peer should be told at once.
+bool edge_worth(struct tcp *t, struct tcp_soft *s, const struct rec *r);
+// The timer of a connection that found no buffers.
+void starved_retry(struct tcp *t, struct tcp_soft *s, struct rec *r);
+uint32_t ts_now(const struct tcp *t, const struct seg_tuple *k);
+
+// timer.c
+void conn_timeout(struct tcp *t, uint32_t conn);
+
+#endif

@@ -1,0 +1,157 @@
+// Listeners, and the SYN that meets one (RFC 9293 section 3.10.7.2).
+#include <errno.h>
+#include <rte_jhash.h>
+
+#include "engine/tcp/internal.h"
+
+static bool listener_live(const struct listener *l)
+{
+	return REC_LIFE_PHASE(HARD_GET(l->life)) == REC_LIVE;
+}
+
+int tcp_listen(struct tcp *t, const struct tcp_open *o, uint32_t *listener)
+{
+	uint32_t free_at = STATE_NIL;
+	struct listener *l;
+
+	if (o->lport == 0)
+		return -EINVAL;
+	for (uint32_t i = t->port_head[o->lport]; i != STATE_NIL; i = t->lsoft[i].next) {
+		l = &t->st->listeners[i];
+		if (!ob_addr_eq(&l->laddr, &o->laddr))
+			continue;
+		if (l->host != o->host)
+			return -EADDRINUSE;
+		if (l->chan == o->chan && l->number == o->number) {
+			*listener = i;
+			return -EALREADY;
+		}
+		if (l->chan == o->chan)
+			return -EADDRINUSE;
+	}
+	for (uint32_t i = 0; i < t->st->hdr->n_listeners && free_at == STATE_NIL; i++)
+		if (!listener_live(&t->st->listeners[i]))
+			free_at = i;
+	if (free_at == STATE_NIL)
+		return -ENOSPC;
+	l = &t->st->listeners[free_at];
+	l->laddr = o->laddr;
+	l->lport = o->lport;
+	l->host = o->host;
+	l->chan = o->chan;
+	l->flags = 0;
+	l->number = o->number;
+	l->backlog = o->backlog ? o->backlog : 128;
+	l->rcv_wnd = 0;
+	HARD_SET(l->life, rec_life(o->gen, 0, REC_LIVE));
+	t->lsoft[free_at] = (struct tcp_listener_soft){.next = t->port_head[o->lport]};
+	t->port_head[o->lport] = free_at;
+	*listener = free_at;
+	return 0;
+}
+
+// Ends a listener's half-open connections: their peers find out by their next segment.
+static void listener_drop_half(struct tcp *t, uint32_t listener)
+{
+	for (uint32_t i = 0; t->lsoft[listener].half_open && i < t->n_half; i++) {
+		const struct half *h = &t->st->half[i];
+
+		if (HARD_GET(h->phase) != HALF_FREE && h->listener == listener)
+			half_drop(t, t->n_conns + i);
+	}
+}
+
+int tcp_unlisten(struct tcp *t, uint32_t listener)
+{
+	struct listener *l = &t->st->listeners[listener];
+	uint32_t *at = &t->port_head[l->lport];
+
+	if (!listener_live(l))
+		return -EALREADY;
+	listener_drop_half(t, listener);
+	while (*at != listener)
+		at = &t->lsoft[*at].next;
+	*at = t->lsoft[listener].next;
+	HARD_SET(l->life, rec_life(REC_LIFE_GEN(HARD_GET(l->life)), 0, REC_FREE));
+	return 0;
+}
+
+int tcp_listener_setopt(struct tcp *t, uint32_t listener, unsigned option, uint64_t value)
+{
+	struct listener *l = &t->st->listeners[listener];
+	uint8_t bit = option == OB_OPT_NODELAY ? REC_NODELAY
+		: option == OB_OPT_QUICKACK    ? REC_QUICKACK
+					       : 0;
+
+	if (!bit)
+		return -ENOPROTOOPT;
+	l->flags = value ? l->flags | bit : l->flags & ~bit;
+	return 0;
+}
+
+// An exact address goes before an unspecified one. Channels of one host that listen to the same
+// address share its connections by a hash of the tuple.
+uint32_t listener_find(const struct tcp *t, const struct seg_tuple *k)
+{
+	uint32_t n[2] = {0, 0}, nth;
+	bool exact;
+
+	for (uint32_t i = t->port_head[k->lport]; i != STATE_NIL; i = t->lsoft[i].next) {
+		const struct listener *l = &t->st->listeners[i];
+
+		if (ob_addr_eq(&l->laddr, &k->laddr))
+			n[1]++;
+		else if (ob_addr_is_any(&l->laddr))
+			n[0]++;
+	}
+	exact = n[1] > 0;
+	if (n[exact] == 0)
+		return STATE_NIL;
+	nth = n[exact] == 1 ? 0 : rte_jhash(k, sizeof(*k), 0) % n[exact];
+	for (uint32_t i = t->port_head[k->lport]; i != STATE_NIL; i = t->lsoft[i].next) {
+		const struct listener *l = &t->st->listeners[i];
+		bool match = exact ? ob_addr_eq(&l->laddr, &k->laddr) : ob_addr_is_any(&l->laddr);
+
+		if (match && nth-- == 0)
+			return i;
+	}
+	return STATE_NIL;
+}
+
+// iss_min: what the new initial sequence number must lie beyond (RFC 6191), or 0.
+void listen_syn(struct tcp *t, const struct seg_in *in, uint32_t listener, uint32_t iss_min)
+{
+	const struct listener *l = &t->st->listeners[listener];
+	struct tcp_half_soft *hs;
+	struct tcp_opts o;
+	struct half *h;
+	uint32_t id;
+
+	if (!tcp_opts_parse(&o, in->opt, in->opt_len, true)) {
+		COUNT(t->cnt, drop_tcp_options);
+		return;
+	}
+	if (t->lsoft[listener].half_open >= l->backlog) {
+		COUNT(t->cnt, drop_syn_backlog);
+		return;
+	}
+	id = half_new(t, &in->t, l->host);
+	if (id == TCP_NONE) {
+		COUNT(t->cnt, drop_syn_half_full);
+		return;
+	}
+	h = &t->st->half[id - t->n_conns];
+	hs = &t->half_soft[id - t->n_conns];
+	h->iss = isn_make(&t->st->hdr->secrets, &in->t, t->now_us);
+	if (iss_min && seq_leq(h->iss, iss_min))
+		h->iss = iss_min + 1 + (h->iss & 0xffff);
+	h->irs = in->seq;
+	h->listener = (uint16_t)listener;
+	h->chan = l->chan;
+	half_opts(t, h, &o);
+	hs->ts_recent = o.ts_val;
+	hs->snd_wnd = in->wnd; // of a SYN: not scaled
+	t->lsoft[listener].half_open++;
+	HARD_SET(h->phase, HALF_SYN_RCVD);
+	half_send(t, id);
+}

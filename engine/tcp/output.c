@@ -1,0 +1,392 @@
+// Segments out: data, FINs and ACKs of the connections that have something to say this turn
+// (RFC 9293 section 3.8, RFC 5681). What is built here leaves after the commit.
+#include <errno.h>
+
+#include "engine/state/chain.h"
+#include "engine/tcp/internal.h"
+
+#define CONN_BUDGET 64u // segments of one connection in a turn
+#define STARVED_RETRY_US 10000u // how often a starved connection looks for buffers
+
+uint32_t tcp_rcv_wnd(const struct tcp *t)
+{
+	uint64_t most = 65535ull << t->cfg->tcp_wscale;
+
+	return (uint32_t)(t->cfg->tcp_rcv_wnd < most ? t->cfg->tcp_rcv_wnd : most);
+}
+
+static uint32_t rcv_space(const struct tcp *t, const struct rec *r)
+{
+	uint64_t most = 65535ull << our_shift(r);
+
+	return (uint32_t)(t->cfg->tcp_rcv_wnd < most ? t->cfg->tcp_rcv_wnd : most);
+}
+
+uint32_t ts_now(const struct tcp *t, const struct seg_tuple *k)
+{
+	return (uint32_t)(t->now_us / 1000) + isn_ts_offset(&t->st->hdr->secrets, k);
+}
+
+static bool buffers_low(const struct tcp *t, const struct rec *r)
+{
+	const struct host_mem *m = &t->mem[r->host];
+
+	return m->n_free <= m->low_mark;
+}
+
+// By how much the edge may rise now: 0 when it is not worth a segment of its own window
+// (RFC 9293 section 3.8.6.2.2).
+static uint64_t edge_gain(const struct tcp *t, const struct tcp_soft *s, const struct rec *r)
+{
+	uint32_t space = rcv_space(t, r);
+	uint64_t target = s->rcv_consumed + space, gain;
+	uint32_t step = space / 2 < t->mss ? space / 2 : t->mss;
+
+	if ((s->rcv_nxt & STATE_FIN) || target <= s->rcv_edge)
+		return 0;
+	gain = target - s->rcv_edge;
+	return gain >= step ? gain : 0;
+}
+
+bool edge_worth(struct tcp *t, struct tcp_soft *s, const struct rec *r)
+{
+	uint64_t gain = edge_gain(t, s, r);
+
+	if (gain == 0 || buffers_low(t, r))
+		return false;
+	return gain >= rcv_space(t, r) / 4 || (s->flags & (SOFT_ZERO_WND | SOFT_NO_BUFS))
+		|| s->rcv_edge - STATE_OFF(s->rcv_nxt) < 2u * t->mss;
+}
+
+// A connection whose edge could not rise looks again by its timer.
+static void starve(struct tcp *t, struct tcp_soft *s)
+{
+	s->flags |= SOFT_STARVED;
+	if (s->ack_at == 0)
+		s->ack_at = t->now_us + STARVED_RETRY_US;
+	conn_timer(t, s);
+}
+
+void starved_retry(struct tcp *t, struct tcp_soft *s, struct rec *r)
+{
+	if (buffers_low(t, r)) {
+		starve(t, s);
+		return;
+	}
+	s->flags &= ~SOFT_STARVED;
+	conn_ack_now(t, s);
+}
+
+// The window field, raising the edge where that is due. rcv_edge is committed before it leaves.
+static uint16_t window_field(struct tcp *t, struct tcp_soft *s, const struct rec *r)
+{
+	uint64_t gain = edge_gain(t, s, r), nxt = STATE_OFF(s->rcv_nxt), wnd;
+
+	if (gain && buffers_low(t, r)) {
+		starve(t, s);
+	} else if (gain) {
+		s->rcv_edge += gain;
+		list_dirty(t, s);
+	}
+	if ((s->flags & SOFT_NO_BUFS) && !buffers_low(t, r))
+		s->flags &= ~SOFT_NO_BUFS;
+	wnd = s->rcv_edge > nxt ? s->rcv_edge - nxt : 0;
+	if (s->flags & SOFT_NO_BUFS) {
+		wnd = 0;
+		starve(t, s);
+	}
+	wnd >>= our_shift(r);
+	if (wnd == 0)
+		s->flags |= SOFT_ZERO_WND;
+	else
+		s->flags &= ~SOFT_ZERO_WND;
+	return (uint16_t)(wnd < 65535 ? wnd : 65535);
+}
+
+static void options(struct tcp *t, const struct tcp_soft *s, const struct rec *r, struct seg_out *o,
+	uint32_t len)
+{
+	struct tcp_opts opt = {.n_sack = 0};
+
+	if (r->opts & OB_NEG_TS) {
+		opt.has_ts = true;
+		opt.ts_val = ts_now(t, &o->t);
+		opt.ts_ecr = s->ts_recent;
+	}
+	if ((r->opts & OB_NEG_SACK) && s->ooo != STATE_NIL && len == 0) {
+		uint32_t a[TCP_MAX_SACK], b[TCP_MAX_SACK];
+
+		opt.n_sack = (uint8_t)ooo_sack(
+			&t->ooo[s->ooo], rcv_seq(r, 0), a, b, opt.has_ts ? 3 : TCP_MAX_SACK);
+		for (unsigned i = 0; i < opt.n_sack; i++) {
+			opt.sack[i].start = a[i];
+			opt.sack[i].end = b[i];
+		}
+	}
+	o->opt_len = (uint8_t)tcp_opts_write(&opt, o->opt);
+}
+
+// The payload's parts. Returns its length: less than asked when it lies in too many parts.
+static uint32_t gather(struct tcp *t, const struct rec *r, uint32_t *cursor, uint64_t off,
+	uint32_t len, struct seg_out *o)
+{
+	struct chain_iov iov[SEG_IOV];
+	uint32_t n, got;
+	uint64_t marks;
+
+	got = chain_tx_gather(
+		t->st, &t->mem[r->host], r, cursor, off, len, iov, SEG_IOV, &n, &marks);
+	o->n_iov = (uint8_t)n;
+	for (uint32_t i = 0; i < n; i++) {
+		o->iov[i].base = iov[i].base;
+		o->iov[i].len = iov[i].len;
+	}
+	if (marks & PIECE_PUSH)
+		o->flags |= TCP_PSH;
+	return got;
+}
+
+// Emits [off, off + len), with the FIN when `fin`. Returns the payload sent, or -ENOBUFS.
+static int emit(struct tcp *t, struct tcp_soft *s, struct rec *r, uint32_t *cursor, uint64_t off,
+	uint32_t len, bool fin)
+{
+	uint64_t data_end = wr_data_end(HARD_GET(r->snd_wr)), end;
+	struct seg_out o = {
+		.t = rec_tuple(r),
+		.seq = snd_seq(r, off),
+		.ack = rcv_seq(r, s->rcv_nxt),
+		.flags = TCP_ACK,
+	};
+	int rc;
+
+	if (len) {
+		uint32_t got = gather(t, r, cursor, off, len, &o);
+
+		fin = fin && got == len;
+		len = got;
+	}
+	o.len = len;
+	end = off + len;
+	if (fin)
+		o.flags |= TCP_FIN;
+	if (len && end == data_end)
+		o.flags |= TCP_PSH;
+	o.wnd = window_field(t, s, r);
+	options(t, s, r, &o, len);
+	rc = t->sink.emit(t->sink.ctx, &o);
+	if (rc == -ENOBUFS)
+		return rc;
+	// What could not leave for other reasons is lost on the way, as far as TCP knows.
+	end += fin;
+	if (len || fin) {
+		if (off < s->snd_max) {
+			COUNT(t->cnt, tcp_rtx_segs);
+			if (s->rtt_off > off)
+				s->flags &= ~SOFT_RTT; // Karn: RFC 6298 section 3
+		} else if (!(s->flags & SOFT_RTT)) {
+			s->flags |= SOFT_RTT;
+			s->rtt_off = end;
+			s->rtt_sent_us = t->now_us;
+		}
+		if (end > s->snd_max) {
+			s->snd_max = end;
+			list_dirty(t, s);
+		}
+	}
+	COUNT(t->cnt, tcp_tx_segs);
+	COUNT_N(t->cnt, tcp_tx_bytes, len);
+	s->flags &= ~(SOFT_ACK_NOW | SOFT_ACK_WAIT);
+	s->acks_owed = 0;
+	if (!(s->flags & (SOFT_STARVED | SOFT_NO_BUFS)))
+		s->ack_at = 0;
+	return (int)len;
+}
+
+static void rtx_arm(struct tcp *t, struct tcp_soft *s)
+{
+	struct rtt_bounds b = tcp_rtt_bounds(t);
+
+	s->rtx_at = t->now_us + rtt_rto_us(s, &b);
+	conn_timer(t, s);
+}
+
+static uint32_t eff_mss(const struct tcp_soft *s, const struct rec *r)
+{
+	return s->snd_mss - (r->opts & OB_NEG_TS ? 12u : 0u);
+}
+
+// Sends the first unacknowledged segment again.
+static bool output_head(struct tcp *t, struct tcp_soft *s, struct rec *r)
+{
+	uint64_t data_end = wr_data_end(HARD_GET(r->snd_wr));
+	uint64_t sent = s->snd_max < data_end ? s->snd_max : data_end;
+	uint32_t mss = eff_mss(s, r), cursor = STATE_NIL, len;
+
+	if (s->snd_max == s->snd_una)
+		return true;
+	len = sent > s->snd_una ? (uint32_t)(sent - s->snd_una) : 0;
+	if (len > mss)
+		len = mss;
+	if (emit(t, s, r, &cursor, s->snd_una, len,
+		    s->snd_max > data_end && s->snd_una + len == data_end)
+		< 0)
+		return false;
+	rtx_arm(t, s);
+	return true;
+}
+
+struct out_plan {
+	uint32_t len;
+	bool fin;
+	bool last; // nothing is left behind it
+};
+
+// What could be sent now. Returns false when there is nothing left.
+static bool plan(const struct tcp_soft *s, const struct rec *r, struct out_plan *p)
+{
+	uint64_t wr = HARD_GET(r->snd_wr), data_end = wr_data_end(wr);
+	uint64_t avail = data_end > s->snd_nxt ? data_end - s->snd_nxt : 0;
+	uint64_t flight = s->snd_nxt - s->snd_una;
+	uint64_t wnd = s->cwnd < s->snd_wnd ? s->cwnd : s->snd_wnd;
+	uint64_t usable = wnd > flight ? wnd - flight : 0;
+	uint32_t mss = eff_mss(s, r);
+	bool fin_due = wr & STATE_FIN && s->snd_nxt <= data_end;
+
+	if (!avail && !fin_due)
+		return false;
+	p->len = (uint32_t)(avail < mss ? avail : mss);
+	if (p->len > usable)
+		p->len = (uint32_t)usable;
+	p->last = p->len == avail;
+	p->fin = fin_due && p->last && (usable > p->len || flight == 0);
+	return true;
+}
+
+// Nagle's algorithm and sender's silly-window avoidance (RFC 9293 sections 3.7.4, 3.8.6.2.1).
+static bool worth_sending(const struct tcp *t, const struct tcp_soft *s, const struct rec *r,
+	const struct out_plan *p)
+{
+	bool more = s->snd_tail != STATE_NIL && t->st->pieces[s->snd_tail].where & PIECE_MORE;
+
+	if (p->fin || (p->len && p->len == eff_mss(s, r)))
+		return true;
+	if (p->len == 0)
+		return false;
+	if (s->snd_nxt < s->snd_max || p->len >= s->max_wnd / 2)
+		return true;
+	if (p->last && !more)
+		return (rec_flags(r) & REC_NODELAY) || s->snd_nxt == s->snd_una;
+	return false;
+}
+
+// A probe, or what silly-window avoidance has held long enough. snd_nxt stays where it is when
+// the window is closed: what a probe sends counts for nothing until it is acknowledged.
+static bool output_force(struct tcp *t, struct tcp_soft *s, struct rec *r, struct out_plan *p)
+{
+	bool closed = p->len == 0 && !p->fin;
+	uint64_t data_end = wr_data_end(HARD_GET(r->snd_wr));
+	uint32_t len = closed ? data_end > s->snd_nxt : p->len;
+	int rc = emit(t, s, r, &s->snd_cur, s->snd_nxt, len, closed ? len == 0 : p->fin);
+
+	if (rc < 0)
+		return false;
+	s->flags &= ~SOFT_FORCE;
+	if (closed) {
+		COUNT(t->cnt, tcp_probe_tx);
+		s->flags &= ~SOFT_RTT;
+		s->snd_cur = STATE_NIL;
+		return true;
+	}
+	s->snd_nxt += (uint32_t)rc + p->fin;
+	rtx_arm(t, s);
+	return true;
+}
+
+// Data held back with nothing in flight: a timer must move it on.
+static void hold(struct tcp *t, struct tcp_soft *s)
+{
+	struct rtt_bounds b = tcp_rtt_bounds(t);
+
+	if (s->rtx_at || s->snd_nxt != s->snd_una)
+		return;
+	s->flags |= SOFT_PROBE;
+	s->rtx_at = t->now_us + (s->snd_wnd < s->snd_mss ? rtt_rto_us(s, &b) : TCP_OVERRIDE_US);
+	conn_timer(t, s);
+}
+
+// Everything that may leave now. Returns false when it must come back in a later turn.
+static bool conn_output(struct tcp *t, struct tcp_soft *s, struct rec *r)
+{
+	struct out_plan p;
+
+	if (s->snd_nxt == s->snd_una && s->snd_max == s->snd_una && s->rtt_sent_us
+		&& t->now_us - s->rtt_sent_us > s->rto_us && s->cwnd > s->snd_mss)
+		t->cc->idle(s, s->snd_mss, (uint32_t)t->cfg->tcp_init_cwnd);
+	for (unsigned n = 0; n < CONN_BUDGET; n++) {
+		int rc;
+
+		if (t->sink.room(t->sink.ctx) == 0)
+			return false;
+		if (s->flags & SOFT_RTX_HEAD) {
+			if (!output_head(t, s, r))
+				return false;
+			s->flags &= ~SOFT_RTX_HEAD;
+			continue;
+		}
+		if (!plan(s, r, &p)) {
+			s->flags &= ~SOFT_FORCE;
+			break;
+		}
+		if (!worth_sending(t, s, r, &p)) {
+			if (s->flags & SOFT_FORCE)
+				return output_force(t, s, r, &p);
+			hold(t, s);
+			break;
+		}
+		s->flags &= ~SOFT_FORCE;
+		rc = emit(t, s, r, &s->snd_cur, s->snd_nxt, p.len, p.fin);
+		if (rc < 0)
+			return false;
+		s->snd_nxt += (uint32_t)rc + (p.fin && (uint32_t)rc == p.len);
+		if (s->rtx_at == 0 || (s->flags & SOFT_PROBE)) {
+			s->flags &= ~SOFT_PROBE;
+			rtx_arm(t, s);
+		}
+		if (n == CONN_BUDGET - 1)
+			return false;
+	}
+	if (s->flags & SOFT_ACK_NOW) {
+		// The SEQ of a bare ACK: snd_max, but inside the peer's window, or it would be ignored.
+		uint64_t seq = s->snd_max, edge = s->snd_una + s->snd_wnd;
+		uint32_t none = STATE_NIL;
+
+		if ((s->flags & SOFT_WND_KNOWN) && edge < seq)
+			seq = edge;
+		return emit(t, s, r, &none, seq, 0, false) >= 0;
+	}
+	return true;
+}
+
+void tcp_output(struct tcp *t)
+{
+	uint32_t kept = 0, n = t->out.n;
+
+	half_output(t);
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t conn = t->out.ids[i];
+		struct tcp_soft *s = tcp_soft_held(t, conn);
+
+		if (!s || !(s->flags & SOFT_OUT))
+			continue;
+		s->flags &= ~SOFT_OUT;
+		if (rec_phase(tcp_rec(t, conn)) != REC_LIVE)
+			continue;
+		if (!conn_output(t, s, tcp_rec(t, conn))) {
+			s->flags |= SOFT_OUT;
+			t->out.ids[kept++] = conn;
+		} else {
+			conn_timer(t, s);
+		}
+	}
+	t->out.n = kept;
+}

@@ -1,0 +1,102 @@
+// Segments that belong to no data: resets, challenge ACKs, answers of TIME-WAIT.
+#include "engine/tcp/internal.h"
+
+static void emit_bare(struct tcp *t, struct seg_out *s)
+{
+	if (t->sink.room(t->sink.ctx) > 0)
+		t->sink.emit(t->sink.ctx, s);
+}
+
+// RFC 9293 section 3.5.2 group 1, and 3.10.7.1.
+void reply_reset(struct tcp *t, const struct seg_in *in)
+{
+	struct seg_out s = {.t = in->t, .flags = TCP_RST};
+
+	if (!net_limit_take(&t->reset_limit, t->now_us))
+		return;
+	if (in->flags & TCP_ACK) {
+		s.seq = in->ack;
+	} else {
+		s.flags |= TCP_ACK;
+		s.ack = in->seq + in->len + !!(in->flags & TCP_SYN) + !!(in->flags & TCP_FIN);
+	}
+	COUNT(t->cnt, tcp_reset_tx);
+	emit_bare(t, &s);
+}
+
+void reply_reset_conn(struct tcp *t, const struct rec *r, const struct tcp_soft *s)
+{
+	struct seg_out o = {
+		.t = rec_tuple(r),
+		.seq = snd_seq(r, s->snd_max),
+		.ack = rcv_seq(r, s->rcv_nxt),
+		.flags = TCP_RST | TCP_ACK,
+	};
+
+	// A reset beyond what the peer's window allows would be ignored: snd_max never is.
+	COUNT(t->cnt, tcp_reset_tx);
+	emit_bare(t, &o);
+}
+
+void reply_ack(struct tcp *t, const struct seg_tuple *k, uint32_t seq, uint32_t ack)
+{
+	struct seg_out s = {.t = *k, .seq = seq, .ack = ack, .flags = TCP_ACK};
+	uint32_t wnd = tcp_rcv_wnd(t);
+
+	s.wnd = (uint16_t)(wnd < 65535 ? wnd : 65535);
+	emit_bare(t, &s);
+}
+
+bool challenge(struct tcp *t, struct tcp_soft *s)
+{
+	if (!net_limit_take(&t->challenge_limit, t->now_us)) {
+		COUNT(t->cnt, drop_tcp_challenge_limit);
+		return false;
+	}
+	COUNT(t->cnt, tcp_challenge_tx);
+	conn_ack_now(t, s);
+	return true;
+}
+
+static void tw_ack(struct tcp *t, const struct tw *e, const struct seg_in *in)
+{
+	reply_ack(t, &in->t, e->snd_nxt, e->rcv_nxt);
+}
+
+// RFC 9293 section 3.10.7.4 for TIME-WAIT, RFC 6191 for a new SYN, RFC 1337 for resets.
+void tw_input(struct tcp *t, struct tw *e, const struct seg_in *in)
+{
+	uint32_t listener, snd_nxt;
+	struct tcp_opts o;
+
+	if ((in->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN) {
+		listener = listener_find(t, &in->t);
+		bool newer = tcp_opts_parse(&o, in->opt, in->opt_len, true)
+			&& ((o.has_ts && seq_gt(o.ts_val, e->ts_recent))
+				|| seq_gt(in->seq, e->rcv_nxt));
+
+		if (listener == STATE_NIL || !newer) {
+			COUNT(t->cnt, drop_syn_time_wait);
+			tw_ack(t, e, in);
+			return;
+		}
+		snd_nxt = e->snd_nxt;
+		COUNT(t->cnt, tcp_tw_reused);
+		tw_remove(t->tw, e);
+		listen_syn(t, in, listener, snd_nxt);
+		return;
+	}
+	COUNT(t->cnt, drop_tw_segs);
+	if (in->flags & TCP_RST)
+		return;
+	if (in->flags & TCP_FIN)
+		tw_add(t->tw, &in->t, e->snd_nxt, e->rcv_nxt, e->ts_recent, t->now_us);
+	else if (in->len == 0 && in->seq == e->rcv_nxt)
+		return; // a plain ACK of our FIN, again
+	if (net_limit_take(&t->challenge_limit, t->now_us)) {
+		struct tw *now = tw_find(t->tw, &in->t, t->now_us);
+
+		if (now)
+			tw_ack(t, now, in);
+	}
+}

@@ -1,0 +1,103 @@
+// Timers: retransmission (RFC 6298), zero-window probes (RFC 9293 section 3.8.6.1), delayed ACKs,
+// the limit of FIN-WAIT-2.
+#include <errno.h>
+
+#include "engine/tcp/internal.h"
+
+#define TIMER_BURST 64u
+
+static void give_up(struct tcp *t, struct tcp_soft *s, struct rec *r)
+{
+	COUNT(t->cnt, tcp_timeout);
+	reply_reset_conn(t, r, s);
+	conn_done(t, s->conn, ETIMEDOUT);
+}
+
+static void rto_fired(struct tcp *t, struct tcp_soft *s)
+{
+	bool again = (s->flags & SOFT_LOSS) && s->snd_una < s->recover;
+
+	COUNT(t->cnt, tcp_rtx_rto);
+	t->cc->timeout(s, s->snd_mss, (uint32_t)(s->snd_max - s->snd_una), again);
+	s->flags &= ~(SOFT_RECOVERY | SOFT_RTT | SOFT_RTX_HEAD);
+	s->flags |= SOFT_LOSS;
+	s->recover = s->snd_max;
+	s->snd_nxt = s->snd_una; // everything after it counts as lost (RFC 5681 section 3.1)
+	s->snd_cur = STATE_NIL;
+	s->dupacks = 0;
+}
+
+static void rtx_fired(struct tcp *t, struct tcp_soft *s, struct rec *r)
+{
+	bool orphan = rec_flags(r) & REC_ORPHAN;
+	uint64_t limit = orphan ? t->cfg->tcp_orphan_retries : t->cfg->tcp_data_retries;
+
+	s->rtx_at = 0;
+	if (tcp_state(r) == TCPS_FIN_WAIT_2) {
+		COUNT(t->cnt, tcp_timeout);
+		conn_done(t, s->conn, 0);
+		return;
+	}
+	if (s->retries++ >= limit) {
+		give_up(t, s, r);
+		return;
+	}
+	if (s->flags & SOFT_PROBE) {
+		s->flags &= ~SOFT_PROBE;
+		s->flags |= SOFT_FORCE;
+	} else {
+		rto_fired(t, s);
+	}
+	if (s->backoff < 16)
+		s->backoff++;
+	list_out(t, s);
+}
+
+void conn_timeout(struct tcp *t, uint32_t conn)
+{
+	struct tcp_soft *s = tcp_soft_held(t, conn);
+	struct rec *r = tcp_rec(t, conn);
+
+	if (!s || rec_phase(r) != REC_LIVE)
+		return;
+	if (s->ack_at && s->ack_at <= t->now_us) {
+		s->ack_at = 0;
+		if (s->flags & SOFT_ACK_WAIT) {
+			COUNT(t->cnt, tcp_ack_delayed);
+			s->flags &= ~SOFT_ACK_WAIT;
+			conn_ack_now(t, s);
+		}
+		if (s->flags & (SOFT_STARVED | SOFT_NO_BUFS))
+			starved_retry(t, s, r);
+	}
+	if (s->rtx_at && s->rtx_at <= t->now_us)
+		rtx_fired(t, s, r);
+	if (tcp_soft_held(t, conn) == s && rec_phase(r) == REC_LIVE)
+		conn_timer(t, s);
+}
+
+void tcp_timers(struct tcp *t)
+{
+	uint32_t ids[TIMER_BURST];
+	unsigned n;
+
+	do {
+		n = wheel_advance(&t->wheel, t->now_us, ids, TIMER_BURST);
+		for (unsigned i = 0; i < n; i++) {
+			if (tcp_id_is_half(t, ids[i]))
+				half_timeout(t, ids[i]);
+			else
+				conn_timeout(t, ids[i]);
+		}
+	} while (n == TIMER_BURST);
+	tw_expire(t->tw, t->now_us);
+}
+
+uint64_t tcp_next_us(const struct tcp *t)
+{
+	uint64_t a = wheel_next_us(&t->wheel), b = tw_next_us(t->tw);
+
+	if (t->out.n || t->half_out.n || t->dirty.n)
+		return t->now_us;
+	return a < b ? a : b;
+}
