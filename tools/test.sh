@@ -129,7 +129,7 @@ run_one() {
 	env --default-signal=INT,QUIT "OB_TAG_$current_tag=1" OB_PREFIX="$prefix" OB_BIN="$OB_BIN" \
 		setsid timeout -k 15 "$limit" "$@" >"$log" 2>&1 </dev/null &
 	ob_running=$!
-	wait "$ob_running"
+	wait "$ob_running" 2>/dev/null
 	status=$?
 	ob_running=
 	case $status in
