@@ -274,7 +274,7 @@ uint32_t tcp_host_conns(const struct tcp *t, uint16_t host)
 	return t->host_conns[host];
 }
 
-void tcp_reset_all(struct tcp *t)
+bool tcp_reset_all(struct tcp *t)
 {
 	for (uint32_t i = 0; i < t->n_conns; i++) {
 		struct rec *r = tcp_rec(t, i);
@@ -282,13 +282,14 @@ void tcp_reset_all(struct tcp *t)
 
 		if (rec_phase(r) != REC_LIVE)
 			continue;
+		if (t->sink.room(t->sink.ctx) < 8)
+			return false;
 		s = tcp_soft(t, i);
 		if (s)
 			reply_reset_conn(t, r, s);
-		conn_done(t, i, ECONNABORTED);
-		if (t->sink.room(t->sink.ctx) < 8)
-			return; // the caller flushes and calls again
+		conn_done(t, i, ESHUTDOWN);
 	}
+	return true;
 }
 
 bool tcp_icmp(void *tcp, const struct seg_icmp *e)

@@ -241,8 +241,9 @@ int tcp_listener_setopt(struct tcp *t, uint32_t listener, unsigned option, uint6
 bool tcp_host_gone(struct tcp *t, uint16_t host, uint32_t *cursor, uint32_t max);
 // How many records still refer to the host.
 uint32_t tcp_host_conns(const struct tcp *t, uint16_t host);
-// Everything ends with a reset (a clean stop).
-void tcp_reset_all(struct tcp *t);
+// A clean stop: every connection ends with a reset. Returns false when this turn has no room for
+// more of them: commit, flush and call again.
+bool tcp_reset_all(struct tcp *t);
 
 // From the network layer (struct net_ops).
 bool tcp_icmp(void *tcp, const struct seg_icmp *e);
