@@ -49,7 +49,8 @@ copy_apt() {
 # A /dev of its own: no hugetlbfs is mounted there, as on a machine that was never set up.
 mount_all() {
 	local root=$1 node
-	mount -t proc proc "$root/proc" &&
+	# Making network namespaces takes a root that is a mount.
+	mount --bind "$root" "$root" && mount -t proc proc "$root/proc" &&
 		mount -t sysfs sysfs "$root/sys" &&
 		mount -t tmpfs -o mode=755 tmpfs "$root/run" &&
 		mount -t tmpfs -o mode=755 tmpfs "$root/dev" || return 1
@@ -85,8 +86,8 @@ inside() {
 	for command in "$@"; do
 		say "--- $command"
 		in_root "$root" "$command" || {
-			status=1
 			say "$command failed with status $?"
+			status=1
 		}
 	done
 	exit $status

@@ -71,7 +71,7 @@ check_cppcheck() {
 	done
 	# Without DPDK's headers, so what concerns unknown macros and types is left out.
 	cppcheck -q -j "$(nproc)" --std=c11 --enable=warning,performance,portability --inline-suppr \
-		--error-exitcode=1 --library=posix --suppress=missingInclude \
+		--error-exitcode=1 --suppress=missingInclude \
 		--suppress=missingIncludeSystem --suppress=unknownMacro --suppress=preprocessorErrorDirective \
 		--suppress=internalAstError --suppress=syntaxError --suppress=arithOperationsOnVoidPointer \
 		--suppress=toomanyconfigs --suppress=readdirCalled -I. -D_GNU_SOURCE "${folders[@]}"
