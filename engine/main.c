@@ -2,11 +2,11 @@
 // while this thread serves the control socket.
 #include <errno.h>
 #include <getopt.h>
+#include <rte_cycles.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
-#include <rte_cycles.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -37,10 +37,11 @@ struct engine {
 
 static void usage(FILE *f)
 {
-	fprintf(f, "usage: outboard-engine --config FILE [--check] [-- EAL...]\n"
-		   "  --config FILE  the configuration (docs/configuration.md)\n"
-		   "  --check        only check the configuration\n"
-		   "  --version      print the version\n");
+	fprintf(f,
+		"usage: outboard-engine --config FILE [--check] [-- EAL...]\n"
+		"  --config FILE  the configuration (docs/configuration.md)\n"
+		"  --check        only check the configuration\n"
+		"  --version      print the version\n");
 }
 
 static int fail(const struct engine *e, const char *what)
@@ -84,7 +85,8 @@ static int engine_open(struct engine *e)
 	inspect_init(&e->inspect);
 	if (fault_init(e->err, ERR_BYTES))
 		return fail(e, "SIGBUS handler");
-	if (control_init(&e->control, cfg, &e->core->hostif, inspect, &e->inspect, e->err, ERR_BYTES))
+	if (control_init(
+		    &e->control, cfg, &e->core->hostif, inspect, &e->inspect, e->err, ERR_BYTES))
 		return fail(e, "control socket");
 	return 0;
 }

@@ -109,6 +109,7 @@ static int half_emit(struct tcp *t, const struct half *h, const struct tcp_half_
 		o.ts_ecr = active ? 0 : hs->ts_recent;
 	}
 	s.opt_len = (uint8_t)tcp_opts_write(&o, s.opt);
+	COUNT(t->cnt, tcp_tx_segs);
 	return t->sink.emit(t->sink.ctx, &s);
 }
 
@@ -213,7 +214,8 @@ static uint32_t promote(struct tcp *t, uint32_t id, const struct seg_in *in)
 	HARD_SET(r->life, rec_life(rec_gen(r), 0, REC_LIVE));
 
 	s->ts_recent = hs->ts_recent;
-	s->snd_mss = s->rcv_mss = h->mss;
+	s->snd_mss = h->mss;
+	s->rcv_mss = RCV_MSS_FIRST;
 	s->snd_wnd = s->max_wnd = (uint32_t)in->wnd << (in->flags & TCP_SYN ? 0 : peer_shift(r));
 	s->wl1 = in->seq;
 	s->wl2 = in->ack;

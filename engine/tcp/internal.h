@@ -15,6 +15,8 @@
 #define TCP_OVERRIDE_US                                                                            \
 	200000u // how long silly-window avoidance may hold data (RFC 9293 3.8.6.2.1)
 
+#define RCV_MSS_FIRST 536u // where the estimate of the peer's segment size begins
+
 // Context of one received segment on its way through the state machine.
 struct tcp_rx {
 	struct tcp *t;

@@ -18,10 +18,14 @@ int tcp_listen(struct tcp *t, const struct tcp_open *o, uint32_t *listener)
 		return -EINVAL;
 	for (uint32_t i = t->port_head[o->lport]; i != STATE_NIL; i = t->lsoft[i].next) {
 		l = &t->st->listeners[i];
-		if (!ob_addr_eq(&l->laddr, &o->laddr))
-			continue;
-		if (l->host != o->host)
+		bool same = ob_addr_eq(&l->laddr, &o->laddr);
+
+		// One host's wildcard is not undercut by another's exact address, nor the reverse.
+		if (l->host != o->host
+			&& (same || ob_addr_is_any(&l->laddr) || ob_addr_is_any(&o->laddr)))
 			return -EADDRINUSE;
+		if (!same)
+			continue;
 		if (l->chan == o->chan && l->number == o->number) {
 			*listener = i;
 			return -EALREADY;

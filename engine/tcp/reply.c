@@ -3,8 +3,10 @@
 
 static void emit_bare(struct tcp *t, struct seg_out *s)
 {
-	if (t->sink.room(t->sink.ctx) > 0)
-		t->sink.emit(t->sink.ctx, s);
+	if (t->sink.room(t->sink.ctx) == 0)
+		return; // the peer's next segment brings it about again
+	COUNT(t->cnt, tcp_tx_segs);
+	t->sink.emit(t->sink.ctx, s);
 }
 
 // RFC 9293 section 3.5.2 group 1, and 3.10.7.1.

@@ -17,8 +17,10 @@
 
 #define TCP_STATE_LIST(X)                                                                          \
 	X(CLOSED)                                                                                  \
-	X(SYN_SENT) X(SYN_RCVD) X(ESTABLISHED) X(FIN_WAIT_1) X(FIN_WAIT_2) X(CLOSE_WAIT)           \
-		X(CLOSING) X(LAST_ACK) X(TIME_WAIT)
+	X(SYN_SENT)                                                                                \
+	X(SYN_RCVD)                                                                                \
+	X(ESTABLISHED) X(FIN_WAIT_1) X(FIN_WAIT_2) X(CLOSE_WAIT) X(CLOSING) X(LAST_ACK)            \
+		X(TIME_WAIT)
 
 enum tcp_state {
 #define X(name) TCPS_##name,
@@ -44,7 +46,6 @@ enum tcp_state {
 #define SOFT_FORCE 0x4000u // send one segment whatever the windows say (probe, time-out)
 #define SOFT_WND_KNOWN 0x8000u
 #define SOFT_RTX_HEAD 0x10000u // send the segment at snd_una again
-#define SOFT_KEEP 0x20000u // not to be given up while idle
 
 // What a channel is to be told (tcp_soft.notify). Owned by hostif, set by TCP.
 #define TCP_EV_ACCEPT 0x01u
