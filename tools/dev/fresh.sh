@@ -122,7 +122,8 @@ root=$(mktemp -d /var/tmp/outboard-fresh.XXXXXX)
 # Nothing is ever mounted below it in this namespace; one file system all the same.
 cleanup_push rm -rf --one-file-system "$root"
 say "a minimal $suite from $from in $root"
-run debootstrap --variant=minbase "$suite" "$root" "$from" >"$root.log" 2>&1 || {
+# It mounts and, when interrupted, leaves mounted: not in this namespace.
+run unshare --mount --propagation private debootstrap --variant=minbase "$suite" "$root" "$from" >"$root.log" 2>&1 || {
 	tail -n 20 "$root.log"
 	rm -f "$root.log"
 	die "debootstrap failed"
