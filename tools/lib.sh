@@ -131,7 +131,7 @@ spawn() {
 # Processes that were started with OB_TAG_<tag> in their environment, however they were re-parented.
 tagged_pids() {
 	local file pid
-	grep -lzx "OB_TAG_$1=1" /proc/[0-9]*/environ 2>/dev/null | while IFS=/ read -r _ _ pid file; do
+	env -u "OB_TAG_$1" grep -lzx "OB_TAG_$1=1" /proc/[0-9]*/environ 2>/dev/null | while IFS=/ read -r _ _ pid file; do
 		[ "$pid" = $$ ] || pid_gone "$pid" || echo "$pid"
 	done
 }

@@ -118,17 +118,17 @@ fi
 from=$(mirror | head -n 1)
 [ -n "$from" ] || die "apt's sources name no mirror of $suite"
 
-root=$(mktemp -d /var/tmp/outboard-fresh.XXXXXX)
+work=$(mktemp -d /var/tmp/outboard-fresh.XXXXXX)
 # Nothing is ever mounted below it in this namespace; one file system all the same.
-cleanup_push rm -rf --one-file-system "$root"
+cleanup_push rm -rf --one-file-system "$work"
+root=$work/root
+mkdir "$root"
 say "a minimal $suite from $from in $root"
 # It mounts and, when interrupted, leaves mounted: not in this namespace.
-run unshare --mount --propagation private debootstrap --variant=minbase "$suite" "$root" "$from" >"$root.log" 2>&1 || {
-	tail -n 20 "$root.log"
-	rm -f "$root.log"
+run unshare --mount --propagation private debootstrap --variant=minbase "$suite" "$root" "$from" >"$work/log" 2>&1 || {
+	tail -n 20 "$work/log"
 	die "debootstrap failed"
 }
-rm -f "$root.log"
 copy_apt "$root"
 mkdir -p "$root/src/outboard"
 git archive HEAD | tar -x -C "$root/src/outboard" || die "cannot copy the checkout"
