@@ -301,7 +301,12 @@ static void test_scan_uncommitted(void)
 	live(2, 0, 0, REC_LIVE);
 	scan_s.recs[2].rcv_head = 30;
 	piece(30, 2, 0, 100, STATE_NIL);
+	// A piece is in one chain only: received data is not sent.
+	live(3, 200, 200, REC_LIVE);
+	scan_s.recs[3].rcv_head = scan_s.recs[3].snd_head = 40;
+	piece(40, 3, 0, 100, STATE_NIL);
 	state_scan(&scan_s);
+	CU_ASSERT(scan_s.recs[3].rcv_head == 40 && scan_s.recs[3].snd_head == STATE_NIL);
 	CU_ASSERT(owned(10) && !owned(11) && owned(20) && !owned(21) && !owned(30));
 	CU_ASSERT_EQUAL(scan_s.pieces[10].next, STATE_NIL);
 	CU_ASSERT_EQUAL(scan_s.pieces[20].next, STATE_NIL);

@@ -60,6 +60,12 @@ static void test_avoidance(void)
 	CU_ASSERT_EQUAL(s.cwnd, 11000);
 	cc_newreno.ack(&s, MSS, 1000);
 	CU_ASSERT_EQUAL(s.cwnd, 12000);
+	// What one window leaves over counts for the next.
+	start(10000, 10000);
+	for (int i = 0; i < 4; i++)
+		cc_newreno.ack(&s, MSS, 3000);
+	CU_ASSERT(s.cwnd == 11000 && s.cc_acked == 2000);
+	start(12000, 12000);
 	// One ACK of many windows does not grow it by many segments, then or later.
 	cc_newreno.ack(&s, MSS, 200000);
 	CU_ASSERT_EQUAL(s.cwnd, 13000);
