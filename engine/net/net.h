@@ -33,12 +33,13 @@ struct net {
 	const struct net_ops *ops;
 	struct neigh_table *neigh;
 	struct ob_addr addr;
-	uint32_t addr_be;    // the same as IPv4
-	uint32_t mask_be;    // of our prefix
+	uint32_t addr_be; // the same as IPv4
+	uint32_t mask_be; // of our prefix
 	uint32_t gateway_be; // 0: none
 	bool icmp_echo;
 	uint16_t ip_id;
 	struct net_limit icmp_limit;
+	uint64_t defended_us; // when we last spoke up for our address; 0: never
 	uint64_t now_us; // of this turn
 };
 
@@ -72,7 +73,8 @@ static inline bool net_is_local(const struct net *n, const struct ob_addr *a)
 bool net_limit_take(struct net_limit *l, uint64_t now_us);
 
 // Sends the packet in `m` (which begins with its IPv4 header) to its next hop: resolves it, waits
-// for its neighbour within bounds, or drops it, counted. Returns 0 or -EHOSTUNREACH, -ENOBUFS.
+// for its neighbour within bounds, or drops it, counted. Returns 0, also for a packet that too many
+// wait before (it is lost like one on the wire), or -EHOSTUNREACH. `m` is taken in any case.
 int net_output(struct net *n, struct rte_mbuf *m, uint32_t dst_be);
 
 #endif

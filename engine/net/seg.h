@@ -40,7 +40,7 @@ struct seg_in {
 	uint16_t wnd; // as on the wire, not scaled
 	uint16_t urg;
 	uint8_t flags; // TCP_*
-	uint8_t ecn;   // the IP header's ECN field
+	uint8_t ecn; // the IP header's ECN field
 	uint8_t opt_len;
 	const uint8_t *opt;
 	const uint8_t *data;
@@ -78,8 +78,8 @@ struct seg_sink {
 struct seg_icmp {
 	struct seg_tuple t;
 	uint32_t seq; // of the segment that it quotes
-	int error;    // -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, -EPROTO, -EMSGSIZE
-	bool hard;    // may end a half-open connection
+	int error; // -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, -EPROTO, -EMSGSIZE
+	bool hard; // may end a half-open connection
 	uint16_t mtu; // -EMSGSIZE: next-hop MTU, or 0
 };
 
