@@ -8,6 +8,8 @@
 #include "engine/tcp/timewait.h"
 
 #define LOAD(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
+// For copies: what is read afterwards is not read before.
+#define LOAD_NEXT(field) __atomic_load_n(&(field), __ATOMIC_ACQUIRE)
 #define TRIES 3
 
 static uint64_t monotonic_us(void)
@@ -30,7 +32,7 @@ static void copy_words(void *to, const void *from, size_t bytes)
 	const uint64_t *r = from;
 
 	for (size_t i = 0; i < bytes / 8; i++)
-		w[i] = LOAD(r[i]);
+		w[i] = LOAD_NEXT(r[i]);
 }
 
 // A whole copy of something whose first word is its life, with generation and phase. Returns
@@ -39,12 +41,11 @@ static bool copy_living(void *to, const void *from, size_t bytes)
 {
 	for (int i = 0; i < TRIES; i++) {
 		// Pairs with the release of HARD_SET: what life covers was written before it.
-		uint64_t life = __atomic_load_n((const uint64_t *)from, __ATOMIC_ACQUIRE);
+		uint64_t life = LOAD_NEXT(*(const uint64_t *)from);
 
 		if (REC_LIFE_PHASE(life) != REC_LIVE && REC_LIFE_PHASE(life) != REC_DONE)
 			return false;
 		copy_words(to, from, bytes);
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 		if (LOAD(*(const uint64_t *)from) == life && *(uint64_t *)to == life)
 			return true;
 	}
@@ -58,7 +59,6 @@ static bool copy_half(struct half *to, const struct half *from)
 
 	for (int i = 0; i < TRIES; i++) {
 		copy_words(to, from, sizeof(*to));
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 		copy_words(&again, from, sizeof(again));
 		if (memcmp(to, &again, sizeof(again)) == 0)
 			return to->phase == HALF_SYN_SENT || to->phase == HALF_SYN_RCVD;
@@ -75,15 +75,14 @@ static void add_soft(const struct tcp *t, uint32_t conn, struct ob_ctl_conn *row
 	if (i >= t->n_soft)
 		return;
 	s = &t->soft[i];
-	if (LOAD(s->conn) != conn)
+	if (LOAD_NEXT(s->conn) != conn)
 		return;
-	got.cwnd_bytes = LOAD(s->cwnd);
-	got.ssthresh_bytes = LOAD(s->ssthresh);
-	got.srtt_us = LOAD(s->srtt_us);
-	got.rto_us = LOAD(s->rto_us);
-	got.snd_wnd_bytes = LOAD(s->snd_wnd);
-	got.retries = LOAD(s->retries);
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	got.cwnd_bytes = LOAD_NEXT(s->cwnd);
+	got.ssthresh_bytes = LOAD_NEXT(s->ssthresh);
+	got.srtt_us = LOAD_NEXT(s->srtt_us);
+	got.rto_us = LOAD_NEXT(s->rto_us);
+	got.snd_wnd_bytes = LOAD_NEXT(s->snd_wnd);
+	got.retries = LOAD_NEXT(s->retries);
 	// It may have gone to another connection meanwhile.
 	if (LOAD(s->conn) == conn && LOAD(t->soft_of[conn]) == i)
 		*row = got;

@@ -23,7 +23,8 @@ struct inspect {
 	const struct counters *cnt;
 	const struct port *port;
 	// Fills in what is known of host i, i below limits.hosts. Returns 0, or -ENOENT when there is
-	// no such host. May be NULL.
+	// no such host. Called from the control thread and from telemetry's: it must be safe against a
+	// host that goes away meanwhile. May be NULL.
 	int (*host_row)(void *ctx, uint32_t i, struct ob_ctl_host *row);
 	void *host_ctx;
 	uint64_t start_us; // CLOCK_MONOTONIC, set by inspect_init()

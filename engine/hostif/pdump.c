@@ -27,19 +27,19 @@ static int check(char *err, size_t err_bytes)
 	char path[512];
 
 	if (!rte_eal_has_hugepages()) {
-		snprintf(err, err_bytes, "no capture: EAL runs without hugepages (--no-huge)");
+		snprintf(err, err_bytes, "EAL runs without hugepages (--no-huge)");
 		return -ENOTSUP;
 	}
 	snprintf(path, sizeof(path), "%s/mp_socket", rte_eal_get_runtime_dir());
 	if (access(path, F_OK) != 0) {
 		snprintf(err, err_bytes,
-			"no capture: EAL has no socket for other processes "
+			"EAL has no socket for other processes "
 			"(--in-memory or --no-shconf)");
 		return -ENOTSUP;
 	}
 	if (rte_memseg_walk(first_page, NULL) == 2) {
 		snprintf(err, err_bytes,
-			"no capture: EAL's hugepages have no names "
+			"EAL's hugepages have no names "
 			"(--huge-unlink=always)");
 		return -ENOTSUP;
 	}
@@ -55,7 +55,7 @@ int pdump_start(char *err, size_t err_bytes)
 	if (rte_pdump_init() == 0)
 		return 0;
 	r = rte_errno ? -rte_errno : -EIO;
-	snprintf(err, err_bytes, "no capture: %s", strerror(-r));
+	snprintf(err, err_bytes, "%s", strerror(-r));
 	return r;
 }
 
