@@ -57,7 +57,7 @@ static int conn_find(struct call *x, uint32_t *id)
 			return -EALREADY;
 		return bad(x, &x->h->cnt->req_bad_gen, -ESTALE);
 	}
-	*id = s->id;
+	*id = s->id & SLOT_ID;
 	return 0;
 }
 
@@ -272,17 +272,24 @@ static int do_setopt_listener(struct call *x)
 
 static int do_setopt(struct call *x)
 {
-	uint32_t conn;
+	uint32_t id, *slot_id;
 	int rc;
 
 	if (x->q.flags & OB_RQ_LISTENER)
 		return do_setopt_listener(x);
-	rc = rec_find(x, &conn);
+	rc = conn_find(x, &id);
 	if (rc)
 		return rc;
 	if (!option_good(x->q.option, x->q.off))
 		return bad(x, &x->h->cnt->req_bad_value, -EINVAL);
-	return answer(x, tcp_setopt(x->h->tcp, conn, x->q.option, x->q.off));
+	if (!tcp_id_is_half(x->h->tcp, id))
+		return answer(x, tcp_setopt(x->h->tcp, id, x->q.option, x->q.off));
+	slot_id = &x->host->slots[x->q.slot].id; // kept until it is established
+	if (x->q.off)
+		*slot_id |= SLOT_OPT(x->q.option);
+	else
+		*slot_id &= ~SLOT_OPT(x->q.option);
+	return 0;
 }
 
 static int (*const handlers[OB_RQ_N])(struct call *x) = {

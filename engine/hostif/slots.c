@@ -41,9 +41,18 @@ int slot_get(void *ctx, uint16_t index, uint8_t chan, uint32_t conn, uint32_t *s
 void slot_set(void *ctx, uint16_t index, uint32_t slot, uint32_t gen, uint32_t conn)
 {
 	struct hostif_host *host = host_of(ctx, index);
+	struct hostif *h = ctx;
+	struct hostif_slot *s;
+	uint32_t was;
 
-	if (host && slot < host->n_slots && host->slots[slot].gen == gen)
-		host->slots[slot].id = conn;
+	if (!host || slot >= host->n_slots || host->slots[slot].gen != gen)
+		return;
+	s = &host->slots[slot];
+	was = slot_live(s) ? s->id : 0;
+	s->id = conn;
+	for (unsigned option = 1; option < OB_OPT_N; option++)
+		if (was & SLOT_OPT(option))
+			tcp_setopt(h->tcp, conn, option, 1);
 }
 
 void slot_freed(void *ctx, const struct rec *r)
