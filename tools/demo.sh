@@ -10,6 +10,7 @@
 #   tools/demo.sh --down   ends what --keep left
 set -u
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+guard_signals "$@"
 OB_WHO=demo
 cd "$OB_ROOT" || exit 1
 
@@ -178,7 +179,7 @@ require_root
 
 run tools/setup.sh --minimal || die "the set-up failed"
 say "building"
-run tools/dev/build.sh >/dev/null || die "the build failed; see tools/dev/build.sh"
+run_quiet tools/dev/build.sh || die "the build failed; see tools/dev/build.sh"
 
 huge_before=$(huge_free)
 work=$(mktemp -d /tmp/outboard-demo.XXXXXX)
@@ -206,7 +207,7 @@ say "ob-httpd on port 80 and ob-echod on port 7, on CPU $first_cpu"
 head -c "${size_mb}000000" /dev/urandom >"$work/root/down.bin"
 head -c "${size_mb}000000" /dev/urandom >"$work/up.bin"
 echo "Served by Outboard." >"$work/root/index.html"
-run ip netns exec "$name-peer" ping -q -c 2 -i 0.2 -W 2 $OB_ADDR >/dev/null ||
+run_quiet ip netns exec "$name-peer" ping -q -c 2 -i 0.2 -W 2 $OB_ADDR ||
 	die "the engine does not answer a ping"
 
 start=$(now_us)

@@ -56,6 +56,35 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 trap 'exit 129' HUP
 
+# guard_signals "$@": to be called first, with the script's arguments. bash forgets a SIGINT that comes
+# while a foreground command runs and that command survives, so the script goes on in a session of
+# its own, and this process does nothing but wait for it and hand signals to it, as SIGTERM, which
+# bash does not forget. Also when this process is killed, the script ends and cleans up.
+guard_signals() {
+	local child status got=
+	[ "${OB_GUARDED:-}" = "$PPID" ] && return 0
+	OB_GUARDED=$$ env --default-signal=INT,QUIT setpriv --pdeathsig TERM setsid "$0" "$@" </dev/null &
+	child=$!
+	trap - EXIT
+	trap 'got=130' INT
+	trap 'got=143' TERM
+	trap 'got=129' HUP
+	while :; do
+		# The wait ends when a signal comes, too.
+		wait "$child"
+		status=$?
+		pid_gone "$child" && break
+		# More than once: bash 5.2 fails to run a trap inside of some command substitutions.
+		until [ -z "$got" ] || pid_gone "$child"; do
+			kill -TERM "$child" 2>/dev/null
+			sleep 0.2
+		done
+	done
+	# Unless it was done already, it ended because of the signal.
+	[ -n "$got" ] && [ $status -ne 0 ] && status=$got
+	exit "$status"
+}
+
 # --- waiting and processes -----------------------------------------------------------------------
 
 # wait_for SECONDS COMMAND ARGS...: until the command succeeds. Returns 1 when the time is up.
@@ -111,6 +140,17 @@ kill_group() {
 run() {
 	local status
 	env --default-signal=INT,QUIT setsid "$@" &
+	ob_running=$!
+	wait "$ob_running"
+	status=$?
+	ob_running=
+	return $status
+}
+
+# run_quiet: without its output. A redirection of run itself would hold for the cleanup as well.
+run_quiet() {
+	local status
+	env --default-signal=INT,QUIT setsid "$@" >/dev/null &
 	ob_running=$!
 	wait "$ob_running"
 	status=$?

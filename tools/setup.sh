@@ -4,6 +4,7 @@
 # nothing away. --minimal leaves out what only the tests need.
 set -u
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+guard_signals "$@"
 OB_WHO=setup
 
 # Pages of 2 MB: 1 GiB holds an engine, a standby and a few hosts.

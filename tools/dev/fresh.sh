@@ -8,6 +8,7 @@
 # namespace of its own, so that nothing of it survives, however it ends.
 set -u
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+[ "${1:-}" = --inside ] || guard_signals "$@"
 OB_WHO=fresh
 suite=bookworm
 tests="tools/test.sh --quick" demo=1
