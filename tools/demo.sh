@@ -17,7 +17,7 @@ cd "$OB_ROOT" || exit 1
 size_mb=100
 small_requests=500
 kept=/run/outboard-demo
-name=${OB_PREFIX/#ob/demo}
+name=$(ob_name demo)
 
 usage() {
 	echo "usage: tools/demo.sh [--keep | --down]" >&2
