@@ -193,6 +193,7 @@ int ob_arm(struct ob_channel *ch)
 {
 	if (channel_gone(ch))
 		return -EPIPE;
+	conn_purge(ch);
 	if (flush(ch) || ch->ready.head != LINK_NONE || ch->listeners_unreported)
 		return channel_gone(ch) ? -EPIPE : 1;
 	ch->armed = true;

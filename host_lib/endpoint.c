@@ -34,7 +34,9 @@ int ob_endpoint_parse(const char *text, struct ob_endpoint *ep)
 		if (!port)
 			return -EINVAL;
 		len = (size_t)(port++ - text);
-		if (*port && *port++ != ':')
+		if (!*port)
+			port = NULL;
+		else if (*port++ != ':')
 			return -EINVAL;
 	} else {
 		port = strchr(text, ':');
@@ -47,7 +49,7 @@ int ob_endpoint_parse(const char *text, struct ob_endpoint *ep)
 	memcpy(host, text, len);
 	host[len] = 0;
 	*ep = (struct ob_endpoint){0};
-	if (port && *port && parse_port(port, &ep->port))
+	if (port && parse_port(port, &ep->port))
 		return -EINVAL;
 	if (inet_pton(AF_INET, host, &v4) == 1)
 		a = ob_addr_v4(v4.s_addr);

@@ -48,6 +48,13 @@ static struct node *first_unsent(struct ob_channel *ch, const struct conn *c, ui
 	return n;
 }
 
+// Whether block b begins in memory where a ends.
+static bool beside(const struct ob_channel *ch, const struct node *a, const struct node *b)
+{
+	return arena_offset(&ch->arena, a->block) + arena_size(&ch->arena, a->block)
+		== arena_offset(&ch->arena, b->block);
+}
+
 // Returns false when the ring is full.
 static bool flush_send(struct ob_channel *ch, struct conn *c)
 {
@@ -62,8 +69,13 @@ static bool flush_send(struct ob_channel *ch, struct conn *c)
 		if (!request_room(ch, 1))
 			return false;
 		r = request_add(ch, OB_RQ_SEND, conn_slot(ch, c), c->gen, c->tx_off - c->tx_unsent);
-		r->len = n->used - at;
 		r->send.arena_off = arena_offset(&ch->arena, n->block) + at;
+		r->len = n->used - at;
+		// Blocks that lie side by side go out as one span.
+		while (r->len < c->tx_unsent && beside(ch, n, &ch->nodes[n->next])) {
+			n = &ch->nodes[n->next];
+			r->len += n->used;
+		}
 		r->send.consumed = c->rx_off;
 		c->rx_untold = 0;
 		c->dirty &= (uint8_t)~DIRTY_CONSUMED;

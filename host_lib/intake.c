@@ -258,10 +258,9 @@ int intake(struct ob_channel *ch)
 	int error = 0;
 	int i;
 
-	if (n <= 0) {
-		if (n < 0)
-			atomic_store(&ch->host->gone, true); // its index cannot be true
-		return n < 0 ? -EPIPE : 0;
+	if (n < 0) {
+		atomic_store(&ch->host->gone, true); // its index cannot be true
+		return -EPIPE;
 	}
 	for (i = 0; i < n; i++) {
 		struct ob_event *e = ob_ring_at(&ch->ev, 0);
@@ -279,6 +278,7 @@ int intake(struct ob_channel *ch)
 	}
 	ob_ring_release(&ch->ev);
 	ch->stats.events += (uint64_t)i;
+	// Each time, events or not: those that were woken before may have left room.
 	if (ch->waiters_n)
 		conn_wake_waiters(ch);
 	return error && i == 0 ? error : i;

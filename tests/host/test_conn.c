@@ -1,0 +1,415 @@
+// Listeners and connections: how they begin and end, slots, generations.
+#include <CUnit/CUnit.h>
+
+#include "tests/host/fake.h"
+
+#define SLOT0 64u // first connect slot with fake_opts()
+
+static const struct ob_endpoint peer = {.addr = {[10] = 0xff, 0xff, 10, 0, 0, 2}, .port = 80};
+
+static struct ob_app_event one(struct ob_channel *ch, uint32_t type)
+{
+	struct ob_app_event e = {0};
+
+	CU_ASSERT_EQUAL_FATAL(ob_poll(ch, &e, 1, 0), 1);
+	CU_ASSERT_EQUAL_FATAL(e.type, type);
+	return e;
+}
+
+static void none(struct ob_channel *ch)
+{
+	struct ob_app_event e;
+
+	CU_ASSERT_EQUAL(ob_poll(ch, &e, 1, 0), 0);
+}
+
+// A listener that is up.
+static int listening(struct fake *f, struct ob_channel *ch)
+{
+	struct ob_endpoint at = {.port = 80};
+	struct ob_event e = {.type = OB_EV_LISTEN, .listen = {.lport = 80}};
+	struct ob_req r;
+	int l = ob_listen(ch, &at, 5, NULL);
+
+	CU_ASSERT_FATAL(l >= 0);
+	ob_flush(ch);
+	r = fake_expect(f, 0, OB_RQ_LISTEN);
+	e.slot = r.slot;
+	e.gen = r.gen;
+	fake_event(f, 0, &e);
+	CU_ASSERT_EQUAL(one(ch, OB_LISTENING).port, 80);
+	return l;
+}
+
+static void listen_results(void)
+{
+	struct fake f;
+	struct ob_host *h;
+	struct ob_channel *ch = fake_one(&f, &h);
+	struct ob_endpoint at = {.port = 80};
+	struct ob_listen_opts o = {.size = sizeof(o), .nodelay = 1};
+	struct ob_event e = {.type = OB_EV_LISTEN};
+	struct ob_app_event got;
+	struct ob_req r;
+	int l = ob_listen(ch, &at, 77, &o);
+
+	CU_ASSERT_FATAL(l >= 0);
+	ob_flush(ch);
+	r = fake_expect(&f, 0, OB_RQ_LISTEN);
+	CU_ASSERT_EQUAL(r.slot, (uint32_t)l);
+	CU_ASSERT_EQUAL(r.len, 77);
+	CU_ASSERT_EQUAL(r.addr.lport, 80);
+	CU_ASSERT_NOT_EQUAL(r.gen, 0);
+	e.slot = r.slot;
+	e.gen = r.gen;
+	r = fake_expect(&f, 0, OB_RQ_SETOPT);
+	CU_ASSERT_EQUAL(r.flags, OB_RQ_LISTENER);
+	CU_ASSERT_EQUAL(r.option, OB_OPT_NODELAY);
+	CU_ASSERT_EQUAL(r.off, 1);
+	CU_ASSERT(fake_quiet(&f, 0));
+	e.error = -EADDRINUSE;
+	fake_event(&f, 0, &e);
+	fake_event(&f, 0, &e); // twice
+	got = one(ch, OB_LISTENING);
+	CU_ASSERT_EQUAL(got.error, -EADDRINUSE);
+	CU_ASSERT_EQUAL(got.listener, (uint32_t)l);
+	none(ch);
+	CU_ASSERT_EQUAL(ob_unlisten(ch, l), -EBADF);
+	// Refused as a request.
+	l = ob_listen(ch, &at, 0, NULL);
+	ob_flush(ch);
+	r = fake_expect(&f, 0, OB_RQ_LISTEN);
+	e = (struct ob_event){.type = OB_EV_REFUSED,
+		.req_op = OB_RQ_LISTEN,
+		.slot = r.slot,
+		.gen = r.gen,
+		.error = -ENFILE};
+	fake_event(&f, 0, &e);
+	CU_ASSERT_EQUAL(one(ch, OB_LISTENING).error, -ENFILE);
+	// Up, down, and the next one has another number.
+	l = listening(&f, ch);
+	CU_ASSERT_EQUAL(ob_unlisten(ch, l), 0);
+	ob_flush(ch);
+	CU_ASSERT_EQUAL(fake_expect(&f, 0, OB_RQ_UNLISTEN).slot, (uint32_t)l);
+	CU_ASSERT_NOT_EQUAL(listening(&f, ch), l);
+	o.size = 1;
+	CU_ASSERT_EQUAL(ob_listen(ch, &at, 0, &o), -EINVAL);
+	ob_detach(h);
+	fake_stop(&f);
+}
+
+static void listeners_run_out(void)
+{
+	struct fake f;
+	struct ob_host *h;
+	struct ob_channel *ch = fake_one(&f, &h);
+	struct ob_endpoint at = {.port = 80};
+	struct ob_req r;
+	int n = 0;
+	int l;
+
+	for (;;) {
+		l = ob_listen(ch, &at, 0, NULL);
+		if (l == -EAGAIN) {
+			while (fake_req(&f, 0, &r))
+				;
+			continue;
+		}
+		if (l < 0)
+			break;
+		n++;
+	}
+	CU_ASSERT_EQUAL(l, -ENFILE);
+	CU_ASSERT_EQUAL(n, (int)OB_MAX_LISTENERS);
+	ob_detach(h);
+	fake_stop(&f);
+}
+
+static void accepting(void)
+{
+	struct fake f;
+	struct ob_host *h;
+	struct ob_channel *ch = fake_one(&f, &h);
+	struct ob_conn_info info;
+	struct ob_app_event e;
+	struct ob_req r;
+	char text[OB_ENDPOINT_TEXT];
+	int l = listening(&f, ch);
+
+	fake_accept(&f, 0, (uint32_t)l, 5, 1);
+	fake_accept(&f, 0, (uint32_t)l, 5, 1); // again
+	fake_accept(&f, 0, (uint32_t)l, 64, 1); // not a slot for this
+	fake_accept(&f, 0, (uint32_t)l, 1u << 30, 1);
+	e = one(ch, OB_ACCEPTED);
+	CU_ASSERT_EQUAL(e.listener, (uint32_t)l);
+	none(ch);
+	CU_ASSERT_EQUAL(ob_seg_slot(f.seg, &f.l, 5)->taken_gen, 1);
+	CU_ASSERT_EQUAL(ob_conn_info(ch, e.conn, &info), 0);
+	CU_ASSERT_STRING_EQUAL(ob_endpoint_format(&info.remote, text), "10.0.0.2:40005");
+	CU_ASSERT_STRING_EQUAL(ob_endpoint_format(&info.local, text), "10.0.0.1:80");
+	CU_ASSERT_EQUAL(info.mss, 1448);
+	CU_ASSERT_EQUAL(info.opts, OB_INFO_TS | OB_INFO_WSCALE);
+	CU_ASSERT(info.connected);
+	ob_set_user(ch, e.conn, &f);
+	CU_ASSERT_PTR_EQUAL(ob_get_user(ch, e.conn), &f);
+	// The application closes first.
+	CU_ASSERT_EQUAL(ob_close(ch, e.conn), 0);
+	CU_ASSERT_EQUAL(ob_close(ch, e.conn), -EBADF);
+	CU_ASSERT_EQUAL(ob_conn_info(ch, e.conn, &info), -EBADF);
+	none(ch);
+	r = fake_expect(&f, 0, OB_RQ_CLOSE);
+	CU_ASSERT_EQUAL(r.slot, 5);
+	CU_ASSERT_EQUAL(r.gen, 1);
+	CU_ASSERT_EQUAL(r.off, 0);
+	fake_closed(&f, 0, 5, 1, 0);
+	fake_closed(&f, 0, 5, 1, 0);
+	none(ch);
+	none(ch);
+	r = fake_expect(&f, 0, OB_RQ_RELEASE);
+	CU_ASSERT_EQUAL(r.gen, 1);
+	CU_ASSERT(fake_quiet(&f, 0));
+	// Told again after the slot was released: answered again.
+	fake_closed(&f, 0, 5, 1, 0);
+	none(ch);
+	none(ch);
+	CU_ASSERT_EQUAL(fake_expect(&f, 0, OB_RQ_RELEASE).gen, 1);
+	// The slot's next connection; what is late for the first one changes nothing.
+	fake_accept(&f, 0, (uint32_t)l, 5, 2);
+	fake_data(&f, 0, 5, 1, 0, 10, OB_EV_FIN);
+	fake_closed(&f, 0, 5, 1, -ECONNRESET);
+	CU_ASSERT_NOT_EQUAL(one(ch, OB_ACCEPTED).conn, e.conn);
+	none(ch);
+	CU_ASSERT_EQUAL(ob_channel_close(ch), -EBUSY);
+	ob_detach(h);
+	fake_stop(&f);
+}
+
+static void accept_after_unlisten(void)
+{
+	struct fake f;
+	struct ob_host *h;
+	struct ob_channel *ch = fake_one(&f, &h);
+	int l = listening(&f, ch);
+
+	ob_unlisten(ch, l);
+	fake_accept(&f, 0, (uint32_t)l, 9, 4);
+	none(ch);
+	none(ch);
+	CU_ASSERT_EQUAL(fake_expect(&f, 0, OB_RQ_UNLISTEN).slot, (uint32_t)l);
+	CU_ASSERT_EQUAL(fake_expect(&f, 0, OB_RQ_ABORT).slot, 9);
+	fake_closed(&f, 0, 9, 4, -ECONNABORTED);
+	none(ch);
+	none(ch);
+	CU_ASSERT_EQUAL(fake_expect(&f, 0, OB_RQ_RELEASE).slot, 9);
+	CU_ASSERT_EQUAL(ob_channel_close(ch), 0);
+	ob_detach(h);
+	fake_stop(&f);
+}
+
+static void connect_errors(void)
+{
+	static const int errors[] = {-ECONNREFUSED, -ETIMEDOUT, -EHOSTUNREACH, -ECONNRESET, -ENFILE,
+		-ENOBUFS, -EADDRINUSE};
+	struct fake f;
+	struct ob_host *h;
+	struct ob_channel *ch = fake_one(&f, &h);
+	struct ob_app_event e;
+	struct ob_req r;
+	ob_conn_t c;
+
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		CU_ASSERT_EQUAL_FATAL(ob_connect(ch, &peer, NULL, &f, &c), 0);
+		CU_ASSERT_EQUAL(ob_send(ch, c, "x", 1, 0), -ENOTCONN);
+		CU_ASSERT_EQUAL(ob_shutdown(ch, c), -ENOTCONN);
+		none(ch);
+		r = fake_expect(&f, 0, OB_RQ_CONNECT);
+		CU_ASSERT(r.slot >= SLOT0);
+		if (i % 2) {
+			struct ob_event refused = {.type = OB_EV_REFUSED,
+				.req_op = OB_RQ_CONNECT,
+				.slot = r.slot,
+				.gen = r.gen,
+				.error = errors[i]};
+
+			fake_event(&f, 0, &refused);
+		} else {
+			fake_connected(&f, 0, r.slot, r.gen, errors[i]);
+			fake_connected(&f, 0, r.slot, r.gen, 0); // too late
+		}
+		e = one(ch, OB_CONNECTED);
+		CU_ASSERT_EQUAL(e.error, errors[i]);
+		CU_ASSERT_EQUAL(e.conn, c);
+		CU_ASSERT_PTR_EQUAL(e.user, &f);
+		CU_ASSERT_EQUAL(ob_send(ch, c, "x", 1, 0), errors[i]);
+		none(ch);
+		CU_ASSERT(fake_quiet(&f, 0));
+		CU_ASSERT_EQUAL(ob_close(ch, c), 0);
+		none(ch);
+		CU_ASSERT_EQUAL(fake_expect(&f, 0, OB_RQ_RELEASE).slot, r.slot);
+	}
+	ob_detach(h);
+	fake_stop(&f);
+}
+
+static void connect_slots(void)
+{
+	struct fake f;
+	struct ob_host *h;
+	struct ob_channel *ch = fake_one(&f, &h);
+	struct ob_req first;
+	struct ob_req r;
+	ob_conn_t c[65];
+	struct ob_endpoint bad = peer;
+
+	bad.port = 0;
+	CU_ASSERT_EQUAL(ob_connect(ch, &bad, NULL, NULL, &c[0]), -EINVAL);
+	for (int i = 0; i < 64; i++)
+		CU_ASSERT_EQUAL(ob_connect(ch, &peer, NULL, NULL, &c[i]), 0);
+	CU_ASSERT_EQUAL(ob_connect(ch, &peer, NULL, NULL, &c[64]), -ENFILE);
+	first = fake_expect(&f, 0, OB_RQ_CONNECT);
+	while (fake_req(&f, 0, &r))
+		;
+	// Closed before it was connected.
+	CU_ASSERT_EQUAL(ob_close(ch, c[0]), 0);
+	ob_flush(ch);
+	CU_ASSERT_EQUAL(fake_expect(&f, 0, OB_RQ_CLOSE).slot, first.slot);
+	fake_closed(&f, 0, first.slot, first.gen, 0);
+	none(ch);
+	// The slot comes back, with a new generation behind the release of the old one.
+	CU_ASSERT_EQUAL(ob_connect(ch, &peer, NULL, NULL, &c[64]), 0);
+	ob_flush(ch);
+	CU_ASSERT_EQUAL(fake_expect(&f, 0, OB_RQ_RELEASE).gen, first.gen);
+	r = fake_expect(&f, 0, OB_RQ_CONNECT);
+	CU_ASSERT_EQUAL(r.slot, first.slot);
+	CU_ASSERT(r.gen > first.gen);
+	// The late result of the first is nobody's.
+	fake_connected(&f, 0, first.slot, first.gen, 0);
+	none(ch);
+	fake_connected(&f, 0, r.slot, r.gen, 0);
+	CU_ASSERT_EQUAL(one(ch, OB_CONNECTED).conn, c[64]);
+	ob_detach(h);
+	fake_stop(&f);
+}
+
+static void closed_first(void)
+{
+	struct fake f;
+	struct ob_host *h;
+	struct ob_channel *ch = fake_one(&f, &h);
+	struct ob_app_event e[4];
+	char buf[8];
+	ob_conn_t c;
+	int l = listening(&f, ch);
+
+	fake_accept(&f, 0, (uint32_t)l, 0, 1);
+	c = one(ch, OB_ACCEPTED).conn;
+	fake_data(&f, 0, 0, 1, 0, 5, OB_EV_FIN);
+	fake_closed(&f, 0, 0, 1, -ECONNRESET);
+	CU_ASSERT_EQUAL(ob_poll(ch, e, 4, 0), 3);
+	CU_ASSERT_EQUAL(e[0].type, OB_READABLE);
+	CU_ASSERT_EQUAL(e[0].bytes, 5);
+	CU_ASSERT_EQUAL(e[1].type, OB_PEER_CLOSED);
+	CU_ASSERT_EQUAL(e[2].type, OB_CLOSED);
+	CU_ASSERT_EQUAL(e[2].error, -ECONNRESET);
+	// What had come can be read, and only then is the slot given back.
+	CU_ASSERT(fake_quiet(&f, 0));
+	CU_ASSERT_EQUAL(ob_send(ch, c, "x", 1, 0), -ECONNRESET);
+	CU_ASSERT_EQUAL(ob_recv(ch, c, buf, 8), 5);
+	CU_ASSERT_EQUAL(ob_recv(ch, c, buf, 8), 0);
+	none(ch);
+	CU_ASSERT(fake_quiet(&f, 0));
+	CU_ASSERT_EQUAL(ob_abort(ch, c), 0);
+	none(ch);
+	fake_expect(&f, 0, OB_RQ_RELEASE);
+	CU_ASSERT(fake_quiet(&f, 0));
+	ob_detach(h);
+	fake_stop(&f);
+}
+
+// An event says something bad: nothing happens, and it is counted.
+static void nonsense(void)
+{
+	struct fake f;
+	struct ob_host *h;
+	struct ob_channel *ch = fake_one(&f, &h);
+	struct ob_channel_stats st;
+	struct ob_event e = {.type = OB_EV_DATA, .n = 1, .gen = 1};
+	ob_conn_t c;
+	int l = listening(&f, ch);
+
+	fake_accept(&f, 0, (uint32_t)l, 0, 1);
+	c = one(ch, OB_ACCEPTED).conn;
+	e.data.spans[0] = ob_span_make(0, 100); // the header
+	fake_event(&f, 0, &e);
+	e.data.spans[0] = ob_span_make(f.l.rx_off + f.l.rx_bytes - 10, 11);
+	fake_event(&f, 0, &e);
+	e.data.spans[0] = ob_span_make(f.l.rx_off, 11);
+	e.data.off = 1; // a gap
+	fake_event(&f, 0, &e);
+	e.data.off = 0;
+	e.n = 9;
+	fake_event(&f, 0, &e);
+	e.n = 0;
+	e.data.sent = 5; // never sent
+	fake_event(&f, 0, &e);
+	e.type = 200;
+	fake_event(&f, 0, &e);
+	e = (struct ob_event){.type = OB_EV_SENT, .n = 200};
+	e.sent[0] = (struct ob_ev_sent){1u << 31, 1, 1};
+	e.sent[1] = (struct ob_ev_sent){0, 9, 1};
+	e.sent[2] = (struct ob_ev_sent){0, 1, 99};
+	fake_event(&f, 0, &e);
+	none(ch);
+	ob_channel_stats(ch, &st);
+	CU_ASSERT_EQUAL(st.events_bad, 8);
+	CU_ASSERT_EQUAL(st.events_stale, 1);
+	CU_ASSERT_EQUAL(ob_recv(ch, c, &e, 1), -EAGAIN);
+	ob_detach(h);
+	fake_stop(&f);
+}
+
+static void options(void)
+{
+	struct fake f;
+	struct ob_host *h;
+	struct ob_channel *ch = fake_one(&f, &h);
+	struct ob_req r;
+	uint64_t v;
+	ob_conn_t c;
+
+	ob_connect(ch, &peer, NULL, NULL, &c);
+	CU_ASSERT_EQUAL(ob_setopt(ch, c, OB_SO_NODELAY, 1), 0);
+	CU_ASSERT_EQUAL(ob_setopt(ch, c, OB_SO_NODELAY, 2), -EINVAL);
+	CU_ASSERT_EQUAL(ob_setopt(ch, c, 99, 0), -EINVAL);
+	CU_ASSERT_EQUAL(ob_setopt(ch, 0, OB_SO_NODELAY, 1), -EBADF);
+	ob_flush(ch);
+	fake_expect(&f, 0, OB_RQ_CONNECT);
+	r = fake_expect(&f, 0, OB_RQ_SETOPT);
+	CU_ASSERT_EQUAL(r.option, OB_OPT_NODELAY);
+	CU_ASSERT_EQUAL(r.off, 1);
+	CU_ASSERT_EQUAL(r.flags, 0);
+	fake_connected(&f, 0, r.slot, r.gen, 0);
+	one(ch, OB_CONNECTED);
+	CU_ASSERT_EQUAL(ob_getopt(ch, c, OB_SO_NODELAY, &v), 0);
+	CU_ASSERT_EQUAL(v, 1);
+	CU_ASSERT_EQUAL(ob_getopt(ch, c, OB_SO_QUICKACK, &v), 0);
+	CU_ASSERT_EQUAL(v, 0);
+	CU_ASSERT_EQUAL(ob_getopt(ch, c, 99, &v), -EINVAL);
+	ob_detach(h);
+	fake_stop(&f);
+}
+
+void suite_conn(void)
+{
+	CU_pSuite s = CU_add_suite("conn", NULL, NULL);
+
+	CU_ADD_TEST(s, listen_results);
+	CU_ADD_TEST(s, listeners_run_out);
+	CU_ADD_TEST(s, accepting);
+	CU_ADD_TEST(s, accept_after_unlisten);
+	CU_ADD_TEST(s, connect_errors);
+	CU_ADD_TEST(s, connect_slots);
+	CU_ADD_TEST(s, closed_first);
+	CU_ADD_TEST(s, nonsense);
+	CU_ADD_TEST(s, options);
+}
