@@ -121,9 +121,6 @@ static void enqueue(struct impair *im, struct impair_pkt *pkt, uint64_t now_ns)
 	if (conf->jitter_us)
 		extra_us = rng_next(&im->jitter) % (conf->jitter_us + 1);
 	pkt->due_ns = pkt->depart_ns + (conf->delay_us + extra_us) * 1000;
-	if (pkt->due_ns < im->last_due_ns)
-		pkt->due_ns = im->last_due_ns;
-	im->last_due_ns = pkt->due_ns;
 	list_append(&im->queue, pkt);
 	if (pkt->depart_ns > now_ns) {
 		if (!im->waiting)

@@ -40,7 +40,7 @@ struct impair_stats {
 
 // A frame on its way.
 struct impair_pkt {
-	uint64_t due_ns; // may leave then
+	uint64_t due_ns; // may leave then, when those before it have left
 	uint64_t depart_ns; // leaves the rate limiter then, before the delay
 	uint64_t held_until_ns; // while reordered
 	uint64_t gap_left_pkts;
@@ -62,12 +62,11 @@ struct impair {
 	struct impair_stats stats;
 	struct impair_rng loss, dup, reorder, corrupt, corrupt_bit, ce, jitter;
 	struct impair_list held; // reordered: before the rate limiter
-	struct impair_list queue; // in the rate limiter or in the delay, in order of departure
+	struct impair_list queue; // in the rate limiter or in the delay; leaves in this order
 	struct impair_pkt *waiting; // the first of the queue still in the rate limiter
 	uint64_t waiting_pkts;
 	uint64_t queued_pkts; // held and queue together
 	uint64_t link_free_ns; // the rate limiter is busy until then
-	uint64_t last_due_ns;
 };
 
 // A well mixed 64-bit number; streams of different seeds are unrelated.
