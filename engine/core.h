@@ -16,7 +16,6 @@ struct ob_core {
 	alignas(64) struct counters cnt; // written by the polling thread only
 	const struct config *cfg;
 	struct state *st;
-	struct host_mem *mem; // [limits.hosts]
 	struct port port;
 	struct net net;
 	struct net_ops net_ops;
@@ -33,10 +32,10 @@ struct ob_core {
 	struct seg_in segs[CORE_BURST_MAX];
 };
 
-// Everything but the port, which is open and `port_open()` has filled in. `mem` has limits.hosts
-// zeroed rows. Returns 0 or a negative errno with a line in `err`.
-int core_init(struct ob_core *c, const struct config *cfg, struct state *st, struct host_mem *mem,
-	char *err, size_t err_bytes);
+// Everything but the port, which `port_open()` or `port_init_ops()` has filled in before.
+// Returns 0 or a negative errno with a line in `err`.
+int core_init(struct ob_core *c, const struct config *cfg, struct state *st, char *err,
+	size_t err_bytes);
 void core_fini(struct ob_core *c);
 
 // One turn of the loop. Returns whether it found something to do.

@@ -11,24 +11,25 @@ static uint64_t core_clock(const struct ob_core *c)
 	return clock_us(&c->st->hdr->clock, rte_rdtsc());
 }
 
-int core_init(struct ob_core *c, const struct config *cfg, struct state *st, struct host_mem *mem,
-	char *err, size_t err_bytes)
+int core_init(
+	struct ob_core *c, const struct config *cfg, struct state *st, char *err, size_t err_bytes)
 {
 	int rc;
 
 	c->cfg = cfg;
 	c->st = st;
-	c->mem = mem;
 	c->adaptive = strcmp(cfg->engine_idle, "adaptive") == 0;
 	c->now_us = c->busy_us = core_clock(c);
 	c->net_ops = (struct net_ops){&c->tcp, tcp_icmp, tcp_unreachable};
 	rc = net_init(&c->net, cfg, &c->port, &c->cnt, &c->net_ops, c->now_us, err, err_bytes);
 	if (rc)
 		return rc;
-	rc = hostif_init(&c->hostif, cfg, st, &c->tcp, &c->net, &c->cnt, mem, err, err_bytes);
-	if (rc)
+	rc = hostif_init(&c->hostif, cfg, st, &c->tcp, &c->cnt);
+	if (rc) {
+		snprintf(err, err_bytes, "tables of hosts: %s (see [limits])", strerror(-rc));
 		goto err_net;
-	rc = tcp_init(&c->tcp, cfg, st, &c->cnt, hostif_tcp_ops(&c->hostif), net_sink(&c->net), mem,
+	}
+	rc = tcp_init(&c->tcp, cfg, st, &c->cnt, &c->hostif.ops, net_sink(&c->net), c->hostif.mem,
 		c->port.mtu, c->now_us);
 	if (rc) {
 		snprintf(err, err_bytes, "TCP's tables: %s (see [limits])", strerror(-rc));
@@ -58,7 +59,7 @@ static void free_kept(struct ob_core *c, unsigned n)
 
 bool core_turn(struct ob_core *c)
 {
-	uint64_t tx_before = c->cnt.tx_pkts;
+	uint64_t tx_before = c->cnt.tx_pkts, events_before = c->cnt.ev_published;
 	unsigned n, n_segs;
 	bool busy;
 
@@ -70,8 +71,8 @@ bool core_turn(struct ob_core *c)
 	n_segs = net_input(&c->net, c->rx, n, c->segs, c->kept, c->now_us);
 	tcp_input(&c->tcp, c->segs, n_segs);
 	free_kept(c, n_segs);
-	busy = hostif_commands(&c->hostif, c->now_us);
-	busy |= hostif_requests(&c->hostif, c->now_us);
+	hostif_commands(&c->hostif);
+	busy = hostif_requests(&c->hostif) > 0;
 	net_timers(&c->net, c->now_us);
 	tcp_timers(&c->tcp);
 
@@ -79,13 +80,13 @@ bool core_turn(struct ob_core *c)
 	tcp_output(&c->tcp);
 	tcp_commit(&c->tcp);
 	port_flush(&c->port);
-	busy |= hostif_publish(&c->hostif);
+	hostif_publish(&c->hostif);
 	hostif_doorbells(&c->hostif);
 
 	if (c->cfg->debug_amnesia)
 		tcp_amnesia(&c->tcp, c->cfg->debug_amnesia);
 	COUNT(&c->cnt, turns);
-	busy |= n || c->cnt.tx_pkts != tx_before;
+	busy |= n || c->cnt.tx_pkts != tx_before || c->cnt.ev_published != events_before;
 	if (busy)
 		COUNT(&c->cnt, busy_turns);
 	return busy;

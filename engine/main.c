@@ -28,7 +28,6 @@ struct engine {
 	struct config cfg;
 	struct eal_args eal;
 	struct state st;
-	struct host_mem *mem;
 	struct ob_core *core;
 	struct control control;
 	struct inspect inspect;
@@ -65,29 +64,32 @@ static int engine_open(struct engine *e)
 	rc = state_create(&e->st, cfg, false, rte_rdtsc(), rte_get_tsc_hz(), e->err, ERR_BYTES);
 	if (rc)
 		return fail(e, "state segment");
-	e->mem = calloc(cfg->limits_hosts, sizeof(*e->mem));
 	e->core = aligned_alloc(64, (sizeof(*e->core) + 63) & ~(size_t)63);
-	if (!e->mem || !e->core) {
+	if (!e->core) {
 		snprintf(e->err, ERR_BYTES, "out of memory");
 		return fail(e, "start");
 	}
 	memset(e->core, 0, sizeof(*e->core));
 	if (port_open(&e->core->port, cfg, &e->core->cnt, e->err, ERR_BYTES))
 		return fail(e, "port");
-	if (core_init(e->core, cfg, &e->st, e->mem, e->err, ERR_BYTES))
+	if (core_init(e->core, cfg, &e->st, e->err, ERR_BYTES))
 		return fail(e, "core");
 	e->inspect.cfg = cfg;
 	e->inspect.tcp = &e->core->tcp;
 	e->inspect.cnt = &e->core->cnt;
 	e->inspect.port = &e->core->port;
-	e->inspect.host_row = hostif_host_row;
-	e->inspect.host_ctx = &e->core->hostif;
+	e->inspect.host_row = control_host_row;
+	e->inspect.host_ctx = &e->control;
 	inspect_init(&e->inspect);
-	if (fault_init(e->err, ERR_BYTES))
+	if (fault_install()) {
+		snprintf(e->err, ERR_BYTES, "%s", strerror(errno));
 		return fail(e, "SIGBUS handler");
+	}
 	if (control_init(
-		    &e->control, cfg, &e->core->hostif, inspect, &e->inspect, e->err, ERR_BYTES))
+		    &e->control, cfg, &e->core->hostif, &e->core->port, NULL, e->err, ERR_BYTES))
 		return fail(e, "control socket");
+	e->control.inspect = inspect;
+	e->control.inspect_ctx = &e->inspect;
 	return 0;
 }
 
@@ -100,14 +102,34 @@ static void engine_close(struct engine *e)
 	port_close(&e->core->port);
 	state_destroy(&e->st, true);
 	free(e->core);
-	free(e->mem);
+}
+
+// For the handler only: a signal has no other way to find what it is to stop.
+static struct control *stop_on_signal;
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	control_stop(stop_on_signal);
+}
+
+// From here on a signal ends the engine in order; before, it ends the process at once.
+static void signals_install(struct control *c)
+{
+	struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+
+	stop_on_signal = c;
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGINT, &sa, NULL);
+	signal(SIGPIPE, SIG_IGN);
 }
 
 static int engine_serve(struct engine *e)
 {
-	unsigned lcore = rte_get_next_lcore(-1, 1, 0);
+	unsigned lcore = rte_get_next_lcore((unsigned)-1, 1, 0);
 	int rc;
 
+	signals_install(&e->control);
 	if (telemetry_start(&e->inspect))
 		log_warn("telemetry cannot be served");
 	if (pdump_start(e->err, ERR_BYTES))
@@ -121,12 +143,11 @@ static int engine_serve(struct engine *e)
 		snprintf(e->err, ERR_BYTES, "%s", strerror(-rc));
 		return fail(e, "polling core");
 	}
-	log_notice("%s serves at %s", e->cfg.engine_instance, control_path(&e->control));
-	rc = control_run(&e->control); // until SIGTERM or SIGINT
+	log_info("%s serves at %s", e->cfg.engine_instance, e->control.path);
+	control_run(&e->control); // until SIGTERM or SIGINT
 	atomic_store(&e->core->stop, true);
-	hostif_wake(&e->core->hostif);
 	rte_eal_wait_lcore(lcore);
-	return rc ? 1 : 0;
+	return 0;
 }
 
 static int parse_args(int argc, char **argv, const char **file, bool *check)
@@ -187,8 +208,6 @@ int main(int argc, char **argv)
 		fprintf(stderr, "outboard-engine: libsodium cannot start\n");
 		return 1;
 	}
-	if (control_block_signals(e.err, ERR_BYTES)) // before EAL makes threads
-		return fail(&e, "signals");
 	if (eal_args_make(&e.eal, &e.cfg, argc - optind, argv + optind, e.err, ERR_BYTES)
 		|| eal_start(&e.eal, e.err, ERR_BYTES))
 		return fail(&e, "EAL");

@@ -16,6 +16,8 @@ int tcp_listen(struct tcp *t, const struct tcp_open *o, uint32_t *listener)
 
 	if (o->lport == 0)
 		return -EINVAL;
+	if (!ob_addr_is_any(&o->laddr) && !ob_addr_eq(&o->laddr, &t->cfg->addr))
+		return ob_addr_is_v4(&o->laddr) ? -EADDRNOTAVAIL : -EAFNOSUPPORT;
 	for (uint32_t i = t->port_head[o->lport]; i != STATE_NIL; i = t->lsoft[i].next) {
 		l = &t->st->listeners[i];
 		bool same = ob_addr_eq(&l->laddr, &o->laddr);

@@ -40,7 +40,11 @@ int tcp_connect(struct tcp *t, const struct tcp_open *o, uint32_t *id)
 	struct half *h;
 
 	if (!unicast(&o->raddr) || o->rport == 0)
-		return -EINVAL;
+		return ob_addr_is_v4(&o->raddr) ? -EINVAL : -EAFNOSUPPORT;
+	if (ob_addr_is_any(&o->laddr))
+		k.laddr = t->cfg->addr;
+	else if (!ob_addr_eq(&o->laddr, &t->cfg->addr))
+		return -EADDRNOTAVAIL;
 	if (o->lport == 0 && port_choose(t, &k) == 0)
 		return -EADDRNOTAVAIL;
 	if (o->lport != 0 && !port_free(t, &k, o->lport))
