@@ -127,24 +127,7 @@ report() {
 import json
 import sys
 
-
-def flatten(node, into):
-    """name: value, from {"name": value}, and from rows with a name and a value."""
-    if isinstance(node, dict):
-        if isinstance(node.get("name"), str) and isinstance(node.get("value"), int):
-            into[node["name"]] = into.get(node["name"], 0) + node["value"]
-        for key, value in node.items():
-            if isinstance(value, int):
-                into[key] = into.get(key, 0) + value
-            else:
-                flatten(value, into)
-    elif isinstance(node, list):
-        for value in node:
-            flatten(value, into)
-    return into
-
-
-before, after = (flatten(json.load(open(path)), {}) for path in sys.argv[1:3])
+before, after = (json.load(open(path)) for path in sys.argv[1:3])
 requests = int(sys.argv[3])
 rows = [
     ("packets received", "rx_pkts"), ("packets sent", "tx_pkts"),
