@@ -24,9 +24,14 @@ usage() {
 	exit 2
 }
 
+# What marks the processes of a demo, as part of a variable's name.
+tag_of() { echo "${1//[^A-Za-z0-9]/_}"; }
+
 # end_demo NAME DIRECTORY: whatever is there of it.
 end_demo() {
-	kill_tagged "$1"
+	# What the cleanup itself starts is not meant.
+	unset "OB_TAG_$(tag_of "$1")"
+	kill_tagged "$(tag_of "$1")"
 	tools/netns.sh down "$1"
 	instance_clean "$1"
 	rm -rf "$2"
@@ -50,8 +55,9 @@ end_kept() {
 # Runs as the last thing; status is ob_cleanup's.
 check_clean() {
 	[ -z "$is_kept" ] || return 0
-	local left=
-	[ -z "$(tagged_pids "$name")" ] || left+=" processes $(tagged_pids "$name" | tr '\n' ' ')"
+	local left= pids
+	pids=$(tagged_pids "$(tag_of "$name")" | tr '\n' ' ')
+	[ -z "$pids" ] || left+=" processes $pids"
 	ip netns list | grep -q "^$name-" && left+=" namespaces"
 	[ -z "$(instance_files "$name")" ] || left+=" files $(instance_files "$name" | tr '\n' ' ')"
 	if [ -n "$left" ]; then
@@ -169,7 +175,7 @@ work=$(mktemp -d /tmp/outboard-demo.XXXXXX)
 # Last to run, whatever else is pushed.
 cleanup_push check_clean
 cleanup_push end_demo "$name" "$work"
-export "OB_TAG_$name=1"
+export "OB_TAG_$(tag_of "$name")=1"
 read -r first_cpu rest <<<"$(allowed_cpus)"
 last_cpu=${rest##* }
 last_cpu=${last_cpu:-$first_cpu}
