@@ -22,11 +22,6 @@ static uint32_t rcv_space(const struct tcp *t, const struct rec *r)
 	return (uint32_t)(t->cfg->tcp_rcv_wnd < most ? t->cfg->tcp_rcv_wnd : most);
 }
 
-uint32_t ts_now(const struct tcp *t, const struct seg_tuple *k)
-{
-	return (uint32_t)(t->now_us / 1000) + isn_ts_offset(&t->st->hdr->secrets, k);
-}
-
 static bool buffers_low(const struct tcp *t, const struct rec *r)
 {
 	const struct host_mem *m = &t->mem[r->host];
@@ -110,7 +105,7 @@ static void options(struct tcp *t, const struct tcp_soft *s, const struct rec *r
 
 	if (r->opts & OB_NEG_TS) {
 		opt.has_ts = true;
-		opt.ts_val = ts_now(t, &o->t);
+		opt.ts_val = ts_clock(t) + s->ts_off;
 		opt.ts_ecr = s->ts_recent;
 	}
 	if ((r->opts & OB_NEG_SACK) && s->ooo != STATE_NIL && len == 0) {
@@ -186,7 +181,7 @@ static int emit(struct tcp *t, struct tcp_soft *s, struct rec *r, uint32_t *curs
 		} else if (!(s->flags & SOFT_RTT)) {
 			s->flags |= SOFT_RTT;
 			s->rtt_off = end;
-			s->rtt_sent_us = t->now_us;
+			s->rtt_sent_us = (uint32_t)t->now_us | 1;
 		}
 		if (end > s->snd_max) {
 			s->snd_max = end;
@@ -279,6 +274,18 @@ static bool worth_sending(const struct tcp *t, const struct tcp_soft *s, const s
 	return false;
 }
 
+// Data held back with nothing in flight: a timer must move it on.
+static void hold(struct tcp *t, struct tcp_soft *s)
+{
+	struct rtt_bounds b = tcp_rtt_bounds(t);
+
+	if (s->rtx_at || s->snd_nxt != s->snd_una)
+		return;
+	s->flags |= SOFT_PROBE;
+	s->rtx_at = t->now_us + (s->snd_wnd < s->snd_mss ? rtt_rto_us(s, &b) : TCP_OVERRIDE_US);
+	conn_timer(t, s);
+}
+
 // A probe, or what silly-window avoidance has held long enough. snd_nxt stays where it is when
 // the window is closed: what a probe sends counts for nothing until it is acknowledged.
 static bool output_force(struct tcp *t, struct tcp_soft *s, struct rec *r, struct out_plan *p)
@@ -295,23 +302,12 @@ static bool output_force(struct tcp *t, struct tcp_soft *s, struct rec *r, struc
 		COUNT(t->cnt, tcp_probe_tx);
 		s->flags &= ~SOFT_RTT;
 		s->snd_cur = STATE_NIL;
+		hold(t, s); // the next one, whether or not this one is answered
 		return true;
 	}
 	s->snd_nxt += (uint32_t)rc + p->fin;
 	rtx_arm(t, s);
 	return true;
-}
-
-// Data held back with nothing in flight: a timer must move it on.
-static void hold(struct tcp *t, struct tcp_soft *s)
-{
-	struct rtt_bounds b = tcp_rtt_bounds(t);
-
-	if (s->rtx_at || s->snd_nxt != s->snd_una)
-		return;
-	s->flags |= SOFT_PROBE;
-	s->rtx_at = t->now_us + (s->snd_wnd < s->snd_mss ? rtt_rto_us(s, &b) : TCP_OVERRIDE_US);
-	conn_timer(t, s);
 }
 
 // Everything that may leave now. Returns false when it must come back in a later turn.
@@ -320,7 +316,7 @@ static bool conn_output(struct tcp *t, struct tcp_soft *s, struct rec *r)
 	struct out_plan p;
 
 	if (s->snd_nxt == s->snd_una && s->snd_max == s->snd_una && s->rtt_sent_us
-		&& t->now_us - s->rtt_sent_us > s->rto_us && s->cwnd > s->snd_mss)
+		&& (uint32_t)t->now_us - s->rtt_sent_us > s->rto_us && s->cwnd > s->snd_mss)
 		t->cc->idle(s, s->snd_mss, (uint32_t)t->cfg->tcp_init_cwnd);
 	for (unsigned n = 0; n < CONN_BUDGET; n++) {
 		int rc;
