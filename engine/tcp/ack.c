@@ -35,11 +35,10 @@ static void measure(struct tcp_rx *x, uint64_t una)
 		if (una < s->rtt_off)
 			return;
 		s->flags &= ~SOFT_RTT;
-		rtt_sample(s, (uint32_t)(x->t->now_us - s->rtt_sent_us), 1, &b);
+		rtt_sample(s, (uint32_t)x->t->now_us - s->rtt_sent_us, 1, &b);
 	} else if ((s->flags & SOFT_LOSS) && x->o.has_ts && (x->r->opts & OB_NEG_TS)
 		&& x->o.ts_ecr) {
-		struct seg_tuple k = rec_tuple(x->r);
-		uint32_t ms = ts_now(x->t, &k) - x->o.ts_ecr;
+		uint32_t ms = ts_clock(x->t) + s->ts_off - x->o.ts_ecr;
 
 		if (ms < 600000)
 			rtt_sample(s, ms * 1000 + 1, 1, &b);

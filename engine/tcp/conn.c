@@ -167,6 +167,7 @@ static bool host_has_taken(const struct tcp *t, const struct rec *r)
 static void soft_rebuild(struct tcp *t, struct tcp_soft *s)
 {
 	struct rec *r = tcp_rec(t, s->conn);
+	struct seg_tuple k = rec_tuple(r);
 	unsigned bits = 0;
 
 	s->snd_una = s->snd_nxt = HARD_GET(r->snd_una);
@@ -174,6 +175,7 @@ static void soft_rebuild(struct tcp *t, struct tcp_soft *s)
 	s->rcv_nxt = HARD_GET(r->rcv_nxt);
 	s->rcv_edge = HARD_GET(r->rcv_edge);
 	s->ts_recent = HARD_GET(r->ts_recent);
+	s->ts_off = isn_ts_offset(&t->st->hdr->secrets, &k);
 	chain_rx_trim(t->st, &t->mem[r->host], r, &s->rcv_tail, s->rcv_nxt);
 	chain_tx_trim(t->st, &t->mem[r->host], r, &s->snd_tail, HARD_GET(r->snd_wr));
 	s->rcv_consumed = s->rcv_reported = consumed_read(t, r);

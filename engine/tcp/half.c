@@ -105,7 +105,7 @@ static int half_emit(struct tcp *t, const struct half *h, const struct tcp_half_
 		s.ack = h->irs + 1;
 	}
 	if (o.has_ts) {
-		o.ts_val = ts_now(t, &s.t);
+		o.ts_val = ts_clock(t) + isn_ts_offset(&t->st->hdr->secrets, &s.t);
 		o.ts_ecr = active ? 0 : hs->ts_recent;
 	}
 	s.opt_len = (uint8_t)tcp_opts_write(&o, s.opt);
@@ -214,6 +214,7 @@ static uint32_t promote(struct tcp *t, uint32_t id, const struct seg_in *in)
 	HARD_SET(r->life, rec_life(rec_gen(r), 0, REC_LIVE));
 
 	s->ts_recent = hs->ts_recent;
+	s->ts_off = isn_ts_offset(&t->st->hdr->secrets, &k);
 	s->snd_mss = h->mss;
 	s->rcv_mss = RCV_MSS_FIRST;
 	s->snd_wnd = s->max_wnd = (uint32_t)in->wnd << (in->flags & TCP_SYN ? 0 : peer_shift(r));

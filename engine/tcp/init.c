@@ -8,6 +8,8 @@
 
 #include "engine/tcp/internal.h"
 
+#define SECOND_US 1000000u
+
 static int table_create(struct tcp *t)
 {
 	static _Atomic unsigned serial; // names of hash tables are unique in a process
@@ -83,8 +85,10 @@ int tcp_init(struct tcp *t, const struct config *cfg, struct state *st, struct c
 	t->n_soft = (uint32_t)(cfg->limits_soft < t->n_conns ? cfg->limits_soft : t->n_conns);
 	t->mss = (uint16_t)(cfg->tcp_mss < mtu - 40u ? cfg->tcp_mss : mtu - 40u);
 	t->cc = cc_find(cfg->tcp_congestion);
-	t->challenge_limit = (struct net_limit){.rate = cfg->tcp_challenge_rate, .last_us = now_us};
-	t->reset_limit = (struct net_limit){.rate = cfg->tcp_reset_rate, .last_us = now_us};
+	t->challenge_limit = (struct net_limit){
+		.rate = cfg->tcp_challenge_rate, .tokens_us = SECOND_US, .last_us = now_us};
+	t->reset_limit = (struct net_limit){
+		.rate = cfg->tcp_reset_rate, .tokens_us = SECOND_US, .last_us = now_us};
 	randombytes_buf(&t->rand, sizeof(t->rand));
 	t->rand |= 1;
 	t->next_port = (uint16_t)(cfg->tcp_port_min

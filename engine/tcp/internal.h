@@ -87,6 +87,12 @@ static inline struct rtt_bounds tcp_rtt_bounds(const struct tcp *t)
 		(uint32_t)t->cfg->tcp_max_rto_us, (uint32_t)t->cfg->tcp_init_rto_us};
 }
 
+// The clock of our timestamps: milliseconds, to which each connection adds an offset of its own.
+static inline uint32_t ts_clock(const struct tcp *t)
+{
+	return (uint32_t)(t->now_us / 1000);
+}
+
 // conn.c
 struct seg_tuple rec_tuple(const struct rec *r);
 struct seg_tuple half_tuple(const struct half *h);
@@ -140,7 +146,6 @@ uint32_t tcp_rcv_wnd(const struct tcp *t);
 bool edge_worth(struct tcp *t, struct tcp_soft *s, const struct rec *r);
 // The timer of a connection that found no buffers.
 void starved_retry(struct tcp *t, struct tcp_soft *s, struct rec *r);
-uint32_t ts_now(const struct tcp *t, const struct seg_tuple *k);
 
 // timer.c
 void conn_timeout(struct tcp *t, uint32_t conn);

@@ -19,8 +19,7 @@
 	X(CLOSED)                                                                                  \
 	X(SYN_SENT)                                                                                \
 	X(SYN_RCVD)                                                                                \
-	X(ESTABLISHED) X(FIN_WAIT_1) X(FIN_WAIT_2) X(CLOSE_WAIT) X(CLOSING) X(LAST_ACK)            \
-		X(TIME_WAIT)
+	X(ESTABLISHED) X(FIN_WAIT_1) X(FIN_WAIT_2) X(CLOSE_WAIT) X(CLOSING) X(LAST_ACK) X(TIME_WAIT)
 
 enum tcp_state {
 #define X(name) TCPS_##name,
@@ -67,10 +66,11 @@ struct tcp_soft {
 	uint64_t rtx_at; // microseconds; 0: not set. Retransmission, probe, FIN-WAIT-2
 	uint64_t ack_at;
 	uint64_t rtt_off; // the byte being timed
-	uint64_t rtt_sent_us;
 	uint64_t rcv_consumed; // the host needs nothing below it
 	uint64_t rcv_reported; // with STATE_FIN; owned by hostif
 	uint64_t sent_reported; // owned by hostif
+	uint32_t rtt_sent_us; // when the timed byte left, modulo 2^32; 0: never
+	uint32_t ts_off; // added to the millisecond clock in our timestamps
 	uint32_t snd_wnd; // bytes
 	uint32_t max_wnd; // largest window the peer ever offered
 	uint32_t wl1; // SEQ and ACK of the segment that last updated snd_wnd
