@@ -41,21 +41,29 @@ static bool fill(struct ob_channel *ch, struct conn *c, uint32_t type, struct ob
 
 static int report(struct ob_channel *ch, struct ob_app_event *events, int max)
 {
+	uint32_t last = ch->ready.tail;
 	struct conn *c;
 	int n = 0;
 
 	if (ch->listeners_unreported)
 		n = listeners_report(ch, events, max);
+	// One event of each connection: an application that closes it has no later one in hand.
 	while (n < max && ch->ready.head != LINK_NONE) {
-		c = &ch->conns[ch->ready.head - 2];
-		while (c->ev && n < max) {
+		bool done = ch->ready.head == last;
+		bool said = false;
+
+		c = ready_pop(ch);
+		while (c->ev && !said) {
 			uint32_t type = (uint32_t)__builtin_ctz(c->ev);
 
 			c->ev &= (uint8_t)(c->ev - 1);
-			n += fill(ch, c, type, &events[n]);
+			said = fill(ch, c, type, &events[n]);
 		}
-		if (!c->ev)
-			ready_pop(ch);
+		n += said;
+		if (c->ev)
+			conn_ready(ch, c, 0);
+		if (done)
+			break;
 	}
 	return n;
 }

@@ -155,8 +155,9 @@ struct ob_app_event {
 	uint64_t bytes; // OB_READABLE
 };
 
-// Flushes, takes what the engine has published and gives up to max events. Data that is not
-// reported yet for lack of room in `events` comes with the next call.
+// Flushes, takes what the engine has published and gives up to max events, the oldest first. No
+// connection comes twice in one call: one that was closed while its event was handled is not met
+// again. What did not fit, and what else there is to say of a connection, comes with the next call.
 //
 // timeout_us: how long to wait for the first event; 0 for busy pollers: no system call is made.
 // Returns the number of events (0: the time is up or a signal came), or -EPIPE when the engine is
