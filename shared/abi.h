@@ -20,13 +20,13 @@
 #define OB_CACHE_LINE 64u
 #define OB_ENTRY_BYTES 64u // one request or event
 
-#define OB_MAX_CHANNELS 128u       // per host
-#define OB_MAX_SLOTS (1u << 22)    // per host
-#define OB_MAX_LISTENERS 256u      // per host
-#define OB_MIN_RING_ORDER 4u       // 16 entries
-#define OB_MAX_RING_ORDER 16u      // 65,536 entries
-#define OB_MIN_RX_BUF 512u         // bytes
-#define OB_MAX_RX_BUF (1u << 20)   // bytes
+#define OB_MAX_CHANNELS 128u // per host
+#define OB_MAX_SLOTS (1u << 22) // per host
+#define OB_MAX_LISTENERS 256u // per host
+#define OB_MIN_RING_ORDER 4u // 16 entries
+#define OB_MAX_RING_ORDER 16u // 65,536 entries
+#define OB_MIN_RX_BUF 512u // bytes
+#define OB_MAX_RX_BUF (1u << 20) // bytes
 #define OB_MAX_SEGMENT (1ull << 38) // bytes; an offset fits in 40 bits of a span
 #define OB_NAME_BYTES 32u
 

@@ -12,9 +12,10 @@
 #define OB_INSTANCE_DEFAULT "default"
 
 enum ob_msg_type {
-	OB_MSG_ATTACH = 1,   // struct ob_msg_attach, with the segment's memfd as SCM_RIGHTS
-	OB_MSG_ATTACHED = 2, // struct ob_msg_attached, with n_channels doorbell sockets as SCM_RIGHTS
-	OB_MSG_CTL = 3,      // struct ob_msg_ctl
+	OB_MSG_ATTACH = 1, // struct ob_msg_attach, with the segment's memfd as SCM_RIGHTS
+	OB_MSG_ATTACHED
+	= 2, // struct ob_msg_attached, with n_channels doorbell sockets as SCM_RIGHTS
+	OB_MSG_CTL = 3, // struct ob_msg_ctl
 	OB_MSG_CTL_PAGE = 4, // struct ob_msg_ctl_page and its rows
 };
 
@@ -39,13 +40,13 @@ struct ob_msg_attach {
 
 struct ob_msg_attached {
 	struct ob_msg_hdr h;
-	int32_t error;         // 0 or a negative errno
+	int32_t error; // 0 or a negative errno
 	uint32_t host_id;
-	uint64_t features;     // those both sides have
+	uint64_t features; // those both sides have
 	uint32_t first_channel; // of the doorbells in this message
 	uint32_t n_doorbells;
-	uint64_t now_us;       // engine clock
-	char reason[128];      // what is wrong, when error is not 0
+	uint64_t now_us; // engine clock
+	char reason[128]; // what is wrong, when error is not 0
 };
 
 // Looking inside. Rows are fixed structures; a client asks for pages by cursor until `next` is 0.

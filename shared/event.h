@@ -24,7 +24,7 @@ enum ob_ev_type {
 		OB_EV_N
 };
 
-#define OB_EV_FIN 0x01u  // DATA: the peer closed; the stream ends behind these spans
+#define OB_EV_FIN 0x01u // DATA: the peer closed; the stream ends behind these spans
 #define OB_EV_PUSH 0x02u // DATA: the sender marked the end of what is reported
 
 #define OB_EV_SPANS 4u
@@ -55,17 +55,18 @@ struct ob_ev_sent {
 };
 
 struct ob_event {
-	uint8_t type;    // enum ob_ev_type
-	uint8_t n;       // DATA: spans; SENT: entries
-	uint8_t flags;   // OB_EV_*
-	uint8_t req_op;  // REFUSED: the request's op
-	uint32_t slot;   // connection slot; LISTEN: the host's listener number
+	uint8_t type; // enum ob_ev_type
+	uint8_t n; // DATA: spans; SENT: entries
+	uint8_t flags; // OB_EV_*
+	uint8_t req_op; // REFUSED: the request's op
+	uint32_t slot; // connection slot; LISTEN: the host's listener number
 	uint32_t gen;
-	int32_t error;   // 0 or a negative errno: LISTEN, CONNECT, CLOSED, REFUSED
+	int32_t error; // 0 or a negative errno: LISTEN, CONNECT, CLOSED, REFUSED
 	union {
 		struct {
-			uint64_t off;  // stream offset of the first span's first byte
-			uint64_t sent; // all below this offset of the other direction is acknowledged
+			uint64_t off; // stream offset of the first span's first byte
+			uint64_t
+				sent; // all below this offset of the other direction is acknowledged
 			ob_span spans[OB_EV_SPANS];
 		} data;
 		struct ob_ev_sent sent[OB_EV_SENT_MAX];
@@ -77,10 +78,10 @@ struct ob_event {
 			uint16_t mss;
 			uint8_t opts; // OB_NEG_*
 			uint8_t chan_listener; // ACCEPT: the host's listener number
-			uint64_t when_us;      // engine clock at establishment
+			uint64_t when_us; // engine clock at establishment
 		} conn;
 		struct {
-			uint64_t sent;     // final: bytes that the peer acknowledged
+			uint64_t sent; // final: bytes that the peer acknowledged
 			uint64_t received; // final: bytes placed
 		} closed;
 		struct {

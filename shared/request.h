@@ -38,21 +38,21 @@ struct ob_req {
 	uint8_t op; // enum ob_req_op
 	uint8_t flags;
 	uint16_t option; // SETOPT: enum ob_option
-	uint32_t slot;   // connection slot; LISTEN and UNLISTEN: the host's listener number
-	uint32_t gen;    // generation of the slot or listener, never 0, greater than its last one
-	uint32_t len;    // SEND: bytes; LISTEN: backlog
+	uint32_t slot; // connection slot; LISTEN and UNLISTEN: the host's listener number
+	uint32_t gen; // generation of the slot or listener, never 0, greater than its last one
+	uint32_t len; // SEND: bytes; LISTEN: backlog
 	// SEND: stream offset of its first byte. SHUTDOWN, CLOSE: offset of the FIN, that is all that
 	// was sent. CONSUMED: the offset. SETOPT: the value.
 	uint64_t off;
 	union {
 		struct {
 			uint64_t arena_off; // of the payload, from the start of the segment
-			uint64_t consumed;  // the same as a CONSUMED request; 0 says nothing
+			uint64_t consumed; // the same as a CONSUMED request; 0 says nothing
 		} send;
 		struct {
 			struct ob_addr laddr; // LISTEN: may be unspecified; CONNECT: the same
 			struct ob_addr raddr; // CONNECT
-			uint16_t lport;       // host byte order; CONNECT: 0 lets the engine choose
+			uint16_t lport; // host byte order; CONNECT: 0 lets the engine choose
 			uint16_t rport;
 			uint32_t spare;
 		} addr;

@@ -25,14 +25,14 @@ struct ob_ring_view {
 	struct ob_ring *shm;
 	uint8_t *entries; // (mask + 1) * OB_ENTRY_BYTES
 	uint32_t mask;
-	uint32_t mine;      // own index: tail for a producer, head for a consumer
-	uint32_t other;     // last accepted copy of the other side's index
+	uint32_t mine; // own index: tail for a producer, head for a consumer
+	uint32_t other; // last accepted copy of the other side's index
 	uint32_t published; // own index as last stored to shared memory
 };
 
 // order: log2 of the number of entries. Both indices start at `start`.
-static inline void ob_ring_view_init(struct ob_ring_view *v, struct ob_ring *shm, void *entries,
-	uint32_t order, uint32_t start)
+static inline void ob_ring_view_init(
+	struct ob_ring_view *v, struct ob_ring *shm, void *entries, uint32_t order, uint32_t start)
 {
 	v->shm = shm;
 	v->entries = entries;

@@ -24,13 +24,13 @@ struct ob_seg_layout {
 	uint64_t slots_off;
 	uint64_t arena_off;
 	uint64_t arena_bytes;
-	uint64_t rx_off;       // within the segment, inside the arena
-	uint64_t rx_bytes;     // a multiple of rx_buf_bytes
+	uint64_t rx_off; // within the segment, inside the arena
+	uint64_t rx_bytes; // a multiple of rx_buf_bytes
 	uint32_t rx_buf_bytes; // a multiple of 64
 	uint32_t n_channels;
 	uint32_t req_order; // log2 of the entries of a request ring
-	uint32_t ev_order;  // log2 of the entries of an event ring
-	uint32_t n_slots_accept;  // slots [0, n_slots_accept) are given out by the engine
+	uint32_t ev_order; // log2 of the entries of an event ring
+	uint32_t n_slots_accept; // slots [0, n_slots_accept) are given out by the engine
 	uint32_t n_slots_connect; // the slots after them are chosen by the host
 };
 static_assert(sizeof(struct ob_seg_layout) == 88, "ABI");
@@ -53,7 +53,7 @@ static_assert(sizeof(struct ob_seg_hdr) <= OB_SEG_HDR_BYTES, "ABI: the header ha
 // One channel. Entries follow: the request ring's, then the event ring's.
 struct ob_chan_shm {
 	struct ob_ring req; // producer: host
-	struct ob_ring ev;  // producer: engine
+	struct ob_ring ev; // producer: engine
 	// host: rw, engine: ro. Not 0 while the channel's thread sleeps and wants a doorbell.
 	alignas(64) _Atomic uint32_t host_sleeping;
 };
@@ -62,7 +62,7 @@ static_assert(sizeof(struct ob_chan_shm) == 320, "ABI");
 // What the host says of a connection slot. host: rw, engine: ro (it clamps what it reads).
 // Recovery reads these two; in service the same facts come as requests.
 struct ob_slot_word {
-	_Atomic uint64_t consumed;  // stream offset below which the host needs nothing any more
+	_Atomic uint64_t consumed; // stream offset below which the host needs nothing any more
 	_Atomic uint32_t taken_gen; // generation of the connection that the host has taken
 	_Atomic uint32_t spare;
 };
@@ -162,8 +162,8 @@ static inline const char *ob_seg_layout_check(const struct ob_seg_layout *l)
 		|| l->rx_buf_bytes % 64 != 0 || l->rx_bytes % l->rx_buf_bytes != 0)
 		return "size of the receive buffers";
 	if (l->rx_off % 64 != 0
-		|| !ob_range_inside(l->rx_off, l->rx_bytes, l->arena_off,
-			l->arena_off + l->arena_bytes))
+		|| !ob_range_inside(
+			l->rx_off, l->rx_bytes, l->arena_off, l->arena_off + l->arena_bytes))
 		return "place of the receive buffers";
 	return NULL;
 }

@@ -128,11 +128,12 @@ static void dma_unmap(const struct control *c, struct control_host *host)
 	host->registered = false;
 }
 
-static int make_buffers(struct host_mem *m)
+static int make_buffers(struct host_mem *m, const struct config *cfg)
 {
 	m->n_bufs = (uint32_t)(m->l.rx_bytes / m->l.rx_buf_bytes);
 	m->n_free = m->n_bufs;
 	m->low_mark = m->n_bufs / 16;
+	m->max_pieces = (uint32_t)cfg->limits_host_pieces;
 	m->free = malloc(((size_t)m->n_bufs + 1) * sizeof(*m->free));
 	m->gen = calloc((size_t)m->n_bufs + 1, sizeof(*m->gen));
 	if (!m->free || !m->gen)
@@ -201,7 +202,7 @@ static int make_core(
 	for (uint32_t i = 0; i < l->n_channels; i++)
 		core->chans[i].bell = -1;
 	*m = (struct host_mem){.base = host->base, .l = *l};
-	rc = make_buffers(m);
+	rc = make_buffers(m, c->cfg);
 	if (rc == 0)
 		rc = make_slots(core, l);
 	if (rc == 0)

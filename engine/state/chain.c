@@ -59,8 +59,9 @@ static void chain_set_head(_Atomic uint32_t *head, uint32_t i)
 }
 
 // Frees the pieces from `i` up to `end`; they are not linked any more. m: where their buffers go
-// back to, or NULL.
-static uint32_t chain_free(struct state *st, struct host_mem *m, uint32_t i, uint32_t end)
+// back to, or NULL. quota: what is in use of the host's share of pieces, or NULL.
+static uint32_t chain_free(
+	struct state *st, struct host_mem *m, uint32_t *quota, uint32_t i, uint32_t end)
 {
 	uint32_t n = 0;
 
@@ -76,6 +77,8 @@ static uint32_t chain_free(struct state *st, struct host_mem *m, uint32_t i, uin
 		i = next;
 		n++;
 	}
+	if (quota != NULL)
+		*quota -= n;
 	return n;
 }
 
@@ -85,9 +88,12 @@ static bool rx_extend(
 {
 	struct piece fill = {.start = start, .len = m->l.rx_buf_bytes};
 	uint16_t gen = 0;
-	uint64_t off = host_buf_get(m, &gen);
+	uint64_t off;
 	uint32_t i;
 
+	if (m->max_pieces != 0 && m->rx_pieces >= m->max_pieces)
+		return false;
+	off = host_buf_get(m, &gen);
 	if (off == 0)
 		return false;
 	i = state_piece_alloc(st);
@@ -96,6 +102,7 @@ static bool rx_extend(
 		return false;
 	}
 	fill.where = off | (uint64_t)gen << 40;
+	m->rx_pieces++;
 	chain_link(st, r, &r->rcv_head, tail, i, &fill);
 	return true;
 }
@@ -149,12 +156,12 @@ uint32_t chain_rx_release(struct state *st, struct host_mem *m, struct rec *r, u
 	if (keep == STATE_NIL)
 		*tail = STATE_NIL;
 	chain_set_head(&r->rcv_head, keep);
-	return chain_free(st, m, head, keep);
+	return chain_free(st, m, &m->rx_pieces, head, keep);
 }
 
 // Cuts a chain before the first piece that begins at or past `end`.
-static void chain_cut(
-	struct state *st, struct host_mem *m, _Atomic uint32_t *head, uint32_t *tail, uint64_t end)
+static void chain_cut(struct state *st, struct host_mem *m, uint32_t *quota, _Atomic uint32_t *head,
+	uint32_t *tail, uint64_t end)
 {
 	uint32_t last = STATE_NIL, i = HARD_GET(*head);
 
@@ -166,13 +173,13 @@ static void chain_cut(
 	if (i == STATE_NIL)
 		return;
 	chain_set_head(last == STATE_NIL ? head : &st->pieces[last].next, STATE_NIL);
-	chain_free(st, m, i, STATE_NIL);
+	chain_free(st, m, quota, i, STATE_NIL);
 }
 
 void chain_rx_trim(
 	struct state *st, struct host_mem *m, struct rec *r, uint32_t *tail, uint64_t rcv_nxt)
 {
-	chain_cut(st, m, &r->rcv_head, tail, chain_data_end(rcv_nxt));
+	chain_cut(st, m, &m->rx_pieces, &r->rcv_head, tail, chain_data_end(rcv_nxt));
 }
 
 void chain_rx_free_all(struct state *st, struct host_mem *m, struct rec *r)
@@ -182,7 +189,7 @@ void chain_rx_free_all(struct state *st, struct host_mem *m, struct rec *r)
 	if (head == STATE_NIL)
 		return;
 	chain_set_head(&r->rcv_head, STATE_NIL);
-	chain_free(st, m, head, STATE_NIL);
+	chain_free(st, m, m == NULL ? NULL : &m->rx_pieces, head, STATE_NIL);
 }
 
 uint32_t chain_rx_spans(const struct state *st, const struct rec *r, uint32_t tail, uint64_t from,
@@ -223,7 +230,6 @@ int chain_tx_append(struct state *st, struct host_mem *m, struct rec *r, uint32_
 	struct piece fill = {.start = start, .len = len, .where = arena_off | marks};
 	uint32_t i, head = HARD_GET(r->snd_head);
 
-	(void)m; // the quota of the host's send pieces goes here
 	if (head == STATE_NIL)
 		*tail = STATE_NIL;
 	else if (*tail == STATE_NIL)
@@ -238,9 +244,12 @@ int chain_tx_append(struct state *st, struct host_mem *m, struct rec *r, uint32_
 			return 0;
 		}
 	}
+	if (m->max_pieces != 0 && m->tx_pieces >= m->max_pieces)
+		return -EAGAIN;
 	i = state_piece_alloc(st);
 	if (i == STATE_NIL)
 		return -EAGAIN;
+	m->tx_pieces++;
 	chain_link(st, r, &r->snd_head, tail, i, &fill);
 	return 0;
 }
@@ -252,7 +261,6 @@ uint32_t chain_tx_release(struct state *st, struct host_mem *m, struct rec *r, u
 	uint32_t i = head;
 	bool had_cursor = false;
 
-	(void)m;
 	while (i != STATE_NIL && end_of(&st->pieces[i]) <= snd_una) {
 		had_cursor |= i == *cursor;
 		i = next_of(&st->pieces[i]);
@@ -264,7 +272,7 @@ uint32_t chain_tx_release(struct state *st, struct host_mem *m, struct rec *r, u
 	if (had_cursor)
 		*cursor = STATE_NIL;
 	chain_set_head(&r->snd_head, i);
-	return chain_free(st, NULL, head, i);
+	return chain_free(st, NULL, &m->tx_pieces, head, i);
 }
 
 void chain_tx_trim(
@@ -272,8 +280,7 @@ void chain_tx_trim(
 {
 	uint64_t end = chain_data_end(snd_wr);
 
-	(void)m;
-	chain_cut(st, NULL, &r->snd_head, tail, end);
+	chain_cut(st, NULL, &m->tx_pieces, &r->snd_head, tail, end);
 	if (*tail != STATE_NIL && end_of(&st->pieces[*tail]) > end)
 		st->pieces[*tail].len = (uint32_t)(end - st->pieces[*tail].start);
 }
@@ -282,11 +289,10 @@ void chain_tx_free_all(struct state *st, struct host_mem *m, struct rec *r)
 {
 	uint32_t head = HARD_GET(r->snd_head);
 
-	(void)m;
 	if (head == STATE_NIL)
 		return;
 	chain_set_head(&r->snd_head, STATE_NIL);
-	chain_free(st, NULL, head, STATE_NIL);
+	chain_free(st, NULL, m == NULL ? NULL : &m->tx_pieces, head, STATE_NIL);
 }
 
 uint32_t chain_tx_gather(const struct state *st, const struct host_mem *m, const struct rec *r,

@@ -16,6 +16,11 @@ struct host_mem {
 	uint32_t n_bufs;
 	uint32_t n_free;
 	uint32_t low_mark; // below this many, advertised edges stop rising
+	// Descriptors of its data, within the host's share: each direction has its own, so that what a
+	// host has not read never keeps it from sending. max_pieces 0: no limit.
+	uint32_t max_pieces;
+	uint32_t rx_pieces;
+	uint32_t tx_pieces;
 	uint32_t *free;
 	uint16_t *gen; // by buffer: raised each time it is handed out
 };

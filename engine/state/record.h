@@ -24,14 +24,14 @@ static inline uint64_t rec_life(uint32_t gen, uint32_t error, enum rec_phase pha
 	return (uint64_t)gen << 32 | (uint64_t)(error & 0xffffff) << 8 | phase;
 }
 
-#define REC_LIFE_PHASE(life) ((enum rec_phase)((life) & 0xff))
+#define REC_LIFE_PHASE(life) ((enum rec_phase)((life)&0xff))
 #define REC_LIFE_ERROR(life) ((uint32_t)((life) >> 8) & 0xffffff)
 #define REC_LIFE_GEN(life) ((uint32_t)((life) >> 32))
 
 // Bits of rec.flags. Set before the store that makes them matter.
 #define REC_FIN_FIRST 0x01u // their FIN came before ours was asked for
-#define REC_CLOSED 0x02u    // the application is done with it, both ways
-#define REC_ORPHAN 0x04u    // its host is gone
+#define REC_CLOSED 0x02u // the application is done with it, both ways
+#define REC_ORPHAN 0x04u // its host is gone
 #define REC_NODELAY 0x08u
 #define REC_QUICKACK 0x10u
 #define REC_ACTIVE 0x20u // it was opened by connect
@@ -41,13 +41,13 @@ struct rec {
 	alignas(64) _Atomic uint64_t life;
 	_Atomic uint64_t snd_una; // all below is acknowledged
 	_Atomic uint64_t snd_max; // all below may have been sent
-	_Atomic uint64_t snd_wr;  // all below was written by the host; STATE_FIN: it shut down
+	_Atomic uint64_t snd_wr; // all below was written by the host; STATE_FIN: it shut down
 	_Atomic uint64_t rcv_nxt; // all below is placed; STATE_FIN: and their FIN was received
 	_Atomic uint64_t rcv_edge; // highest offset that was ever advertised
 	_Atomic uint32_t rcv_head; // first piece of received data, or STATE_NIL
 	_Atomic uint32_t snd_head; // first piece of data to send, or STATE_NIL
 	_Atomic uint32_t ts_recent; // RFC 7323
-	_Atomic uint32_t activity;  // seconds of the engine clock at the last segment received
+	_Atomic uint32_t activity; // seconds of the engine clock at the last segment received
 	// Cold: written before life says LIVE, but for flags.
 	alignas(64) struct ob_addr laddr;
 	struct ob_addr raddr;
@@ -60,11 +60,11 @@ struct rec {
 	uint32_t slot_gen;
 	uint32_t iss;
 	uint32_t irs;
-	uint16_t mss;      // largest payload to send, without options
+	uint16_t mss; // largest payload to send, without options
 	uint16_t listener; // of the state segment, or UINT16_MAX
-	uint8_t wscale;    // low 4 bits: the peer's shift; high 4 bits: ours
-	uint8_t opts;      // OB_NEG_*
-	uint16_t sum;      // check sum of the cold line
+	uint8_t wscale; // low 4 bits: the peer's shift; high 4 bits: ours
+	uint8_t opts; // OB_NEG_*
+	uint16_t sum; // check sum of the cold line
 };
 static_assert(sizeof(struct rec) == 128, "two cache lines");
 static_assert(offsetof(struct rec, laddr) == 64, "the cold line");
@@ -75,7 +75,7 @@ struct piece {
 	uint32_t conn;
 	uint32_t gen; // of the connection's record
 	_Atomic uint32_t next;
-	uint32_t len;   // bytes: receive: the buffer's room; send: the span
+	uint32_t len; // bytes: receive: the buffer's room; send: the span
 	uint64_t start; // stream offset of its first byte
 	uint64_t where; // bits 0-39 offset in the segment, 40-55 buffer generation, 56-63 marks
 };
@@ -102,8 +102,8 @@ struct half {
 	uint8_t opts;
 	uint8_t wscale;
 	_Atomic uint8_t phase; // enum half_phase
-	uint16_t error;        // HALF_FAILED: positive errno
-	uint32_t slot;         // active open
+	uint16_t error; // HALF_FAILED: positive errno
+	uint32_t slot; // active open
 	uint32_t slot_gen;
 };
 static_assert(sizeof(struct half) == 64, "a cache line");

@@ -13,9 +13,9 @@
 #define STATE_KEY_BYTES 16u // of SipHash
 
 struct state_secrets {
-	uint8_t isn[STATE_KEY_BYTES];    // initial sequence numbers (RFC 6528)
-	uint8_t ts[STATE_KEY_BYTES];     // offsets of timestamps
-	uint8_t tw[STATE_KEY_BYTES];     // names of TIME-WAIT entries
+	uint8_t isn[STATE_KEY_BYTES]; // initial sequence numbers (RFC 6528)
+	uint8_t ts[STATE_KEY_BYTES]; // offsets of timestamps
+	uint8_t tw[STATE_KEY_BYTES]; // names of TIME-WAIT entries
 	uint8_t cookie[STATE_KEY_BYTES]; // SYN cookies
 };
 
