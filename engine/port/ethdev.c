@@ -154,7 +154,7 @@ static int make_pool(
 	p->pool = rte_pktmbuf_pool_create(name, (unsigned)cfg->port_mbufs, POOL_CACHE, 0,
 		(uint16_t)room, rte_eth_dev_socket_id(p->id));
 	if (p->pool == NULL)
-		return fail(r, rte_errno ? -rte_errno : -ENOMEM,
+		return fail(r, -ENOMEM,
 			"port.mbufs: %llu packets of %u bytes do not fit into engine.memory_mb = "
 			"%llu",
 			(unsigned long long)cfg->port_mbufs, room,

@@ -8,15 +8,26 @@
 #include <stdlib.h>
 
 // Starts EAL for a test: one core, 64 MB of ordinary pages, nothing that two tests could share.
+// `devices` are its --vdev arguments, ended by NULL.
+static inline int unit_eal_with(char *const *devices)
+{
+	char *argv[32] = {"unit", "--no-huge", "-m", "64", "--no-pci", "--no-telemetry",
+		"--no-shconf", "--iova-mode=va", "-l", "0", "--log-level=lib.eal:error"};
+	int argc = 11;
+
+	while (*devices != NULL && argc < 31)
+		argv[argc++] = *devices++;
+	if (rte_eal_init(argc, argv) >= 0)
+		return 0;
+	fprintf(stderr, "EAL does not start\n");
+	return -1;
+}
+
 static inline int unit_eal(void)
 {
-	static char *argv[] = {"unit", "--no-huge", "-m", "64", "--no-pci", "--no-telemetry",
-		"--no-shconf", "--iova-mode=va", "-l", "0", "--log-level=lib.eal:error", NULL};
-	int r = rte_eal_init((int)(sizeof(argv) / sizeof(argv[0])) - 1, argv);
+	char *none = NULL;
 
-	if (r < 0)
-		fprintf(stderr, "EAL does not start\n");
-	return r < 0 ? -1 : 0;
+	return unit_eal_with(&none);
 }
 
 // Runs the tests (ended by CU_TEST_INFO_NULL). Returns the exit status of the program.
