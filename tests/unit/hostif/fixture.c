@@ -266,6 +266,8 @@ void peer_attach(struct world *w, struct peer *p, uint32_t channels, uint32_t or
 	p->seg = mmap(NULL, p->l.seg_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, p->mem, 0);
 	m = peer_message(&p->l);
 	CU_ASSERT_EQUAL_FATAL(peer_ask(w, p, &m, sizeof(m), p->mem), 0);
+	while (p->reply.first_channel + p->reply.n_doorbells < channels)
+		CU_ASSERT_FATAL(take_reply(p) > 0);
 	c = ob_seg_chan(p->seg, &p->l, 0);
 	ob_ring_view_init(&p->req, &c->req, ob_chan_req_entries(c), p->l.req_order, 0);
 	ob_ring_view_init(&p->ev, &c->ev, ob_chan_ev_entries(c, &p->l), p->l.ev_order, 0);

@@ -1,0 +1,467 @@
+// Attaching through a real socket: who is refused and why, who comes and goes, faults.
+#include <errno.h>
+#include <fcntl.h>
+#include <rte_memory.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "engine/hostif/socket.h"
+#include "tests/unit/hostif/fixture.h"
+
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW)
+
+// An attach message with one thing changed is refused, with a reason that says which.
+struct hostile {
+	const char *what;
+	size_t offset; // in struct ob_seg_layout, of a field of `bytes` bytes
+	size_t bytes;
+	uint64_t value;
+	int error;
+	const char *reason;
+};
+
+#define FIELD(f) offsetof(struct ob_seg_layout, f), sizeof(((struct ob_seg_layout *)0)->f)
+
+static const struct hostile hostiles[] = {
+	{"no channels", FIELD(n_channels), 0, -EINVAL, "channels"},
+	{"too many channels", FIELD(n_channels), OB_MAX_CHANNELS + 1, -EINVAL, "channels"},
+	{"more channels than fit", FIELD(n_channels), 100, -EINVAL, "channels"},
+	{"small request ring", FIELD(req_order), 3, -EINVAL, "ring"},
+	{"large request ring", FIELD(req_order), 17, -EINVAL, "ring"},
+	{"shift past the width", FIELD(ev_order), 200, -EINVAL, "ring"},
+	{"another ring", FIELD(ev_order), 5, -EINVAL, "channels"},
+	{"no room for channels", FIELD(chan_off), 1ull << 40, -EINVAL, "channels"},
+	{"channels in the header", FIELD(chan_off), 0, -EINVAL, "channels"},
+	{"channels not aligned", FIELD(chan_off), 4100, -EINVAL, "channels"},
+	{"stride 0", FIELD(chan_stride), 0, -EINVAL, "channels"},
+	{"stride overflows", FIELD(chan_stride), 1ull << 63, -EINVAL, "channels"},
+	{"slots in the channels", FIELD(slots_off), 4096, -EINVAL, "slot words"},
+	{"slots outside", FIELD(slots_off), 1ull << 63, -EINVAL, "slot words"},
+	{"many slots", FIELD(n_slots_accept), UINT32_MAX, -EINVAL, "slots"},
+	{"arena in the channels", FIELD(arena_off), 4096, -EINVAL, "arena"},
+	{"arena past the end", FIELD(arena_bytes), 1ull << 30, -EINVAL, "arena"},
+	{"arena overflows", FIELD(arena_bytes), UINT64_MAX - 4096, -EINVAL, "arena"},
+	{"tiny buffers", FIELD(rx_buf_bytes), 64, -EINVAL, "receive buffers"},
+	{"buffers of 0 bytes", FIELD(rx_buf_bytes), 0, -EINVAL, "receive buffers"},
+	{"odd buffers", FIELD(rx_buf_bytes), 513, -EINVAL, "receive buffers"},
+	{"half a buffer", FIELD(rx_bytes), 700, -EINVAL, "receive buffers"},
+	{"buffers outside the arena", FIELD(rx_off), 4096, -EINVAL, "receive buffers"},
+	{"buffers past the arena", FIELD(rx_bytes), 512 << 20, -EINVAL, "receive buffers"},
+	{"larger than it is", FIELD(seg_bytes), 4 << 20, -EINVAL, "bytes, its layout"},
+	{"larger than allowed", FIELD(seg_bytes), 64 << 20, -E2BIG, "limits.host_mb"},
+	{"huge", FIELD(seg_bytes), UINT64_MAX, -EINVAL, "size of the segment"},
+	{"tiny", FIELD(seg_bytes), 100, -EINVAL, "size of the segment"},
+};
+
+// Refused, and nothing of it is left.
+static bool refused(struct world *w, struct peer *p, int got, int error, const char *reason)
+{
+	bool good = got == error && strstr(p->reply.reason, reason) != NULL
+		&& ROSE(w, host_refused) == 1 && counters_rose(w) == 1 && w->h.n_active == 0
+		&& w->control.hosts[0] == NULL && w->h.mem[0].base == NULL;
+
+	if (!good)
+		fprintf(stderr, "\nanswer %d, reason \"%s\", for \"%s\"\n", got, p->reply.reason,
+			reason);
+	return good;
+}
+
+static void test_layouts(void)
+{
+	struct world w;
+
+	world_open(&w);
+	for (unsigned i = 0; i < sizeof(hostiles) / sizeof(hostiles[0]); i++) {
+		const struct hostile *x = &hostiles[i];
+		struct peer p = {.fd = peer_connect(&w), .l = peer_layout(2, 4)};
+		struct ob_msg_attach m = peer_message(&p.l);
+
+		p.mem = peer_memfd(p.l.seg_bytes, SEALS);
+		memcpy((uint8_t *)&m.layout + x->offset, &x->value, x->bytes);
+		counters_mark(&w);
+		CU_ASSERT(refused(
+			&w, &p, peer_ask(&w, &p, &m, sizeof(m), p.mem), x->error, x->reason));
+		p.seg = NULL;
+		peer_close(&p);
+	}
+	world_close(&w);
+}
+
+static void refuse_memory(int fd, int error, const char *reason)
+{
+	struct world w;
+	struct peer p = {.l = peer_layout(2, 4), .mem = fd};
+	struct ob_msg_attach m = peer_message(&p.l);
+
+	world_open(&w);
+	p.fd = peer_connect(&w);
+	counters_mark(&w);
+	CU_ASSERT(refused(&w, &p, peer_ask(&w, &p, &m, sizeof(m), fd), error, reason));
+	close(fd);
+	p.mem = -1;
+	peer_close(&p);
+	world_close(&w);
+}
+
+static void test_memory(void)
+{
+	uint64_t bytes = peer_layout(2, 4).seg_bytes;
+	char path[] = "/tmp/ob-unit-XXXXXX";
+	int file = mkstemp(path);
+
+	refuse_memory(peer_memfd(bytes, 0), -EPERM, "sealed");
+	refuse_memory(peer_memfd(bytes, F_SEAL_SHRINK), -EPERM, "sealed");
+	refuse_memory(peer_memfd(bytes, F_SEAL_GROW), -EPERM, "sealed");
+	refuse_memory(peer_memfd(bytes, SEALS | F_SEAL_WRITE), -EPERM, "writing");
+	refuse_memory(peer_memfd(bytes - 4096, SEALS), -EINVAL, "bytes, its layout");
+	refuse_memory(peer_memfd(bytes + 4096, SEALS), -EINVAL, "bytes, its layout");
+	CU_ASSERT_EQUAL(ftruncate(file, (off_t)bytes), 0);
+	refuse_memory(file, -EINVAL, "not a memfd");
+	refuse_memory(open("/dev/zero", O_RDWR), -EINVAL, "not a memfd");
+	refuse_memory(-1, -EINVAL, "no descriptor");
+	unlink(path);
+}
+
+// Messages that are not what they should be: an answer where there is one, and the end.
+static void test_messages(void)
+{
+	struct world w;
+	struct ob_seg_layout l = peer_layout(1, 4);
+	struct ob_msg_attach good = peer_message(&l), m;
+	uint8_t longer[2000] = {0};
+	struct {
+		size_t n;
+		uint64_t magic;
+		uint32_t version, type;
+		int error;
+	} rows[] = {
+		{sizeof(m), 1, OB_ABI_VERSION, OB_MSG_ATTACH, -EPROTO},
+		{sizeof(m), OB_ABI_MAGIC, OB_ABI_VERSION + 1, OB_MSG_ATTACH, -EPROTONOSUPPORT},
+		{sizeof(m), OB_ABI_MAGIC, OB_ABI_VERSION, 99, -EPROTO},
+		{sizeof(m) - 1, OB_ABI_MAGIC, OB_ABI_VERSION, OB_MSG_ATTACH, -EPROTO},
+		{3, OB_ABI_MAGIC, OB_ABI_VERSION, OB_MSG_ATTACH, -EPROTO},
+		{sizeof(longer), OB_ABI_MAGIC, OB_ABI_VERSION, OB_MSG_ATTACH, -EMSGSIZE},
+	};
+
+	world_open(&w);
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct peer p = {.fd = peer_connect(&w), .mem = peer_memfd(l.seg_bytes, SEALS)};
+		char junk;
+
+		m = good;
+		m.h = (struct ob_msg_hdr){rows[i].magic, rows[i].version, rows[i].type};
+		memcpy(longer, &m, sizeof(m));
+		CU_ASSERT_EQUAL(peer_ask(&w, &p, longer, rows[i].n, p.mem), rows[i].error);
+		CU_ASSERT(p.reply.reason[0] != 0);
+		CU_ASSERT_EQUAL(recv(p.fd, &junk, 1, MSG_DONTWAIT), 0);
+		peer_close(&p);
+	}
+	CU_ASSERT_EQUAL(w.control.n_clients, 0);
+	// Many descriptors with a message: they do not stay open.
+	struct peer p = {.fd = peer_connect(&w)};
+	int before = dup(0), after, fds[4] = {0, 0, 0, 0};
+
+	close(before);
+	CU_ASSERT_EQUAL(socket_send(p.fd, &m, 3, fds, 4), 0);
+	world_turn(&w);
+	world_turn(&w);
+	after = dup(0);
+	close(after);
+	CU_ASSERT_EQUAL(before, after);
+	p.mem = -1;
+	peer_close(&p);
+	world_close(&w);
+}
+
+// Two hosts come, the third is refused; one leaves, and its place is good for another.
+static void test_hosts(void)
+{
+	struct world w;
+	struct peer a, b, c = {0};
+	struct ob_msg_attach m;
+	struct ob_ctl_host row;
+	uint32_t id;
+
+	world_open(&w);
+	peer_attach(&w, &a, 2, 4);
+	peer_attach(&w, &b, OB_MAX_CHANNELS, 4); // in two packets of doorbells
+	CU_ASSERT(b.bells[0] > 0 && b.bells[OB_MAX_CHANNELS - 1] > 0);
+	CU_ASSERT_EQUAL(send(b.host->chans[OB_MAX_CHANNELS - 1].bell, "", 1, 0), 1);
+	CU_ASSERT_EQUAL(recv(b.bells[OB_MAX_CHANNELS - 1], &row, 1, MSG_DONTWAIT), 1);
+	CU_ASSERT(a.reply.host_id != b.reply.host_id);
+	CU_ASSERT_EQUAL(control_host_row(&w.control, 1, &row), 0);
+	CU_ASSERT(row.id == b.reply.host_id && row.pid == (uint32_t)getpid());
+	CU_ASSERT(row.n_channels == OB_MAX_CHANNELS && row.rx_bufs == 32 && row.rx_bufs_free == 32);
+	CU_ASSERT_STRING_EQUAL(row.name, "unit");
+	CU_ASSERT_STRING_EQUAL(row.state, "up");
+	m = peer_message(&a.l);
+	counters_mark(&w);
+	c.fd = peer_connect(&w);
+	CU_ASSERT_EQUAL(peer_ask(&w, &c, &m, sizeof(m), a.mem), -ENFILE);
+	CU_ASSERT_EQUAL(peer_ask(&w, &a, &m, sizeof(m), a.mem), -EALREADY);
+	CU_ASSERT_EQUAL(w.h.n_active, 2);
+
+	// a ends with a connection open: TCP is asked to end it, then its memory goes.
+	world_conn(&w, &a, 3);
+	id = a.reply.host_id;
+	peer_close(&a);
+	world_turn(&w);
+	CU_ASSERT_EQUAL(ROSE(&w, host_detached), 1);
+	for (unsigned i = 0; i < 10; i++)
+		world_turn(&w);
+	CU_ASSERT(script.gone);
+	CU_ASSERT_EQUAL(w.h.n_active, 1);
+	CU_ASSERT_PTR_NULL(w.h.mem[0].base);
+	CU_ASSERT_EQUAL(control_host_row(&w.control, 0, &row), -ENOENT);
+	CU_ASSERT_EQUAL(atomic_load(&b.host->state), HOSTIF_UP);
+	close(c.fd);
+	peer_attach(&w, &a, 1, 4);
+	CU_ASSERT(a.reply.host_id != id && a.host->index == 0);
+	CU_ASSERT_EQUAL(a.host->slots[0].gen, 0);
+	peer_close(&a);
+	peer_close(&b);
+	world_close(&w);
+}
+
+// Its socket is closed while the core has not even answered.
+static void test_gone_at_once(void)
+{
+	struct world w;
+	struct peer p = {.l = peer_layout(1, 4)};
+	struct ob_msg_attach m = peer_message(&p.l);
+
+	world_open(&w);
+	p.fd = peer_connect(&w);
+	p.mem = peer_memfd(p.l.seg_bytes, SEALS);
+	CU_ASSERT_EQUAL(socket_send(p.fd, &m, sizeof(m), &p.mem, 1), 0);
+	control_turn(&w.control, 0);
+	control_turn(&w.control, 0);
+	CU_ASSERT_PTR_NOT_NULL(w.control.hosts[0]);
+	peer_close(&p);
+	for (unsigned i = 0; i < 10; i++)
+		world_turn(&w);
+	CU_ASSERT_EQUAL(w.h.n_active, 0);
+	CU_ASSERT_PTR_NULL(w.control.hosts[0]);
+	CU_ASSERT_EQUAL(w.control.n_clients, 0);
+	world_close(&w);
+}
+
+// A host that is gone while orphans finish keeps its memory until then.
+static void test_orphans(void)
+{
+	struct world w;
+	struct peer p;
+
+	world_open(&w);
+	peer_attach(&w, &p, 1, 4);
+	w.tcp.host_conns[0] = 1;
+	peer_close(&p);
+	for (unsigned i = 0; i < 10; i++)
+		world_turn(&w);
+	CU_ASSERT_EQUAL(w.h.n_active, 1);
+	CU_ASSERT_PTR_NOT_NULL(w.h.mem[0].base);
+	w.tcp.host_conns[0] = 0;
+	world_turn(&w);
+	world_turn(&w);
+	CU_ASSERT_EQUAL(w.h.n_active, 0);
+	CU_ASSERT_PTR_NULL(w.h.mem[0].base);
+	world_close(&w);
+}
+
+static void test_socket(void)
+{
+	struct world w;
+	struct hostif h = {.n_hosts = 1, .reply_fd = 0};
+	struct control second;
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	struct stat st;
+	char err[256] = "";
+	int s;
+
+	world_open(&w);
+	CU_ASSERT_EQUAL(stat(w.path, &st), 0);
+	CU_ASSERT(S_ISSOCK(st.st_mode) && (st.st_mode & 0777) == 0660);
+	CU_ASSERT_EQUAL(
+		control_init(&second, &w.cfg, &h, NULL, w.path, err, sizeof(err)), -EADDRINUSE);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err, "another engine"));
+	CU_ASSERT_EQUAL(stat(w.path, &st), 0);
+	// One whose engine died is replaced.
+	s = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+	snprintf(a.sun_path, sizeof(a.sun_path), "%.90s2", w.path);
+	CU_ASSERT_EQUAL(bind(s, (struct sockaddr *)&a, sizeof(a)), 0);
+	close(s);
+	s = socket_listen(a.sun_path, "0600", "", err, sizeof(err));
+	CU_ASSERT(s >= 0);
+	CU_ASSERT_EQUAL(stat(a.sun_path, &st), 0);
+	CU_ASSERT_EQUAL(st.st_mode & 0777, 0600);
+	close(s);
+	unlink(a.sun_path);
+	CU_ASSERT_EQUAL(socket_listen(a.sun_path, "rw", "", err, sizeof(err)), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err, "socket_mode"));
+	CU_ASSERT_EQUAL(
+		socket_listen(a.sun_path, "0600", "no-such-group", err, sizeof(err)), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err, "socket_group"));
+	CU_ASSERT_EQUAL(stat(a.sun_path, &st), -1);
+	CU_ASSERT_EQUAL(socket_listen("/proc/none/s", "0600", "", err, sizeof(err)), -ENOENT);
+	world_close(&w);
+}
+
+static int page_of_seven(void *ctx, const struct ob_msg_ctl *q, void *page, size_t cap)
+{
+	CU_ASSERT(*(int *)ctx == 42 && q->what == OB_CTL_STAT && cap == OB_CTL_PAGE_BYTES);
+	memset(page, 7, 777);
+	return 777;
+}
+
+static void test_questions(void)
+{
+	struct world w;
+	struct ob_msg_ctl q
+		= {.h = {OB_ABI_MAGIC, OB_ABI_VERSION, OB_MSG_CTL}, .what = OB_CTL_STAT};
+	uint8_t page[1000];
+	int ctx = 42, fd;
+
+	world_open(&w);
+	fd = peer_connect(&w);
+	for (unsigned i = 0; i < 2; i++) {
+		CU_ASSERT_EQUAL(socket_send(fd, &q, sizeof(q), NULL, 0), 0);
+		world_turn(&w);
+		world_turn(&w);
+		if (i == 0) {
+			CU_ASSERT_EQUAL(recv(fd, page, sizeof(page), MSG_DONTWAIT),
+				sizeof(struct ob_msg_ctl_page));
+			CU_ASSERT(((struct ob_msg_ctl_page *)page)->error < 0);
+		} else {
+			CU_ASSERT_EQUAL(recv(fd, page, sizeof(page), MSG_DONTWAIT), 777);
+		}
+		w.control.inspect = page_of_seven;
+		w.control.inspect_ctx = &ctx;
+	}
+	close(fd);
+	world_close(&w);
+}
+
+// Clients that say nothing do not fill the engine up for ever, nor take a host's place.
+static void test_silent_clients(void)
+{
+	struct world w;
+	int fds[100];
+	char junk;
+
+	world_open(&w);
+	for (unsigned i = 0; i < 100; i++) {
+		fds[i] = peer_connect(&w);
+		world_turn(&w);
+	}
+	CU_ASSERT_EQUAL(w.control.n_clients, w.control.max_clients);
+	CU_ASSERT_EQUAL(recv(fds[99], &junk, 1, MSG_DONTWAIT), 0);
+	for (unsigned i = 0; i < 100; i++)
+		close(fds[i]);
+	for (unsigned i = 0; i < 20; i++)
+		world_turn(&w);
+	CU_ASSERT_EQUAL(w.control.n_clients, 0);
+	world_close(&w);
+}
+
+// A fault in the segment of one host: it goes, the other one does not notice.
+static void test_fault(void)
+{
+	struct world w;
+	struct peer a, b;
+	int hole;
+
+	world_open(&w);
+	CU_ASSERT_EQUAL(fault_install(), 0);
+	peer_attach(&w, &a, 1, 4);
+	peer_attach(&w, &b, 1, 4);
+	// What seals forbid, done to the engine's mapping: it shrinks under it.
+	hole = peer_memfd(a.l.seg_bytes, 0);
+	CU_ASSERT_PTR_EQUAL_FATAL(mmap(w.h.mem[0].base, a.l.seg_bytes, PROT_READ | PROT_WRITE,
+					  MAP_SHARED | MAP_FIXED, hole, 0),
+		w.h.mem[0].base);
+	CU_ASSERT_EQUAL(ftruncate(hole, 0), 0);
+	counters_mark(&w);
+	world_turn(&w);
+	CU_ASSERT_EQUAL(atomic_load(&w.h.mem[0].broken), 1);
+	world_turn(&w);
+	CU_ASSERT_EQUAL(ROSE(&w, host_fault), 1);
+	peer_request(&b, &(struct ob_req){.op = OB_RQ_NOP});
+	for (unsigned i = 0; i < 10; i++)
+		world_turn(&w);
+	CU_ASSERT_EQUAL(ROSE(&w, host_detached), 1);
+	CU_ASSERT_EQUAL(ROSE(&w, req_taken), 1);
+	CU_ASSERT(w.h.n_active == 1 && w.h.mem[0].base == NULL);
+	// Its place is whole again.
+	peer_close(&a);
+	peer_attach(&w, &a, 1, 4);
+	CU_ASSERT_EQUAL(atomic_load(&w.h.mem[0].broken), 0);
+	world_turn(&w);
+	CU_ASSERT_EQUAL(w.h.n_active, 2);
+	close(hole);
+	peer_close(&a);
+	peer_close(&b);
+	world_close(&w);
+}
+
+// Any other fault ends the process as ever.
+static void test_fault_elsewhere(void)
+{
+	pid_t pid = fork();
+	int status = 0;
+
+	if (pid == 0) {
+		int fd = memfd_create("unit", 0);
+		uint8_t *at = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+
+		fault_install();
+		_exit(at[0] ? 1 : 2);
+	}
+	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+	CU_ASSERT(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
+}
+
+// DPDK is told of the segment, and that it is gone.
+static void test_extmem(void)
+{
+	struct world w;
+	struct peer p;
+	struct port port = {.id = UINT16_MAX};
+	void *base;
+
+	world_open(&w);
+	w.control.port = &port;
+	peer_attach(&w, &p, 1, 4);
+	base = w.h.mem[0].base;
+	CU_ASSERT_PTR_NOT_NULL(rte_mem_virt2memseg_list(base));
+	peer_close(&p);
+	for (unsigned i = 0; i < 10; i++)
+		world_turn(&w);
+	CU_ASSERT_PTR_NULL(rte_mem_virt2memseg_list(base));
+	world_close(&w);
+}
+
+int main(void)
+{
+	static CU_TestInfo tests[] = {
+		{"hostile layouts", test_layouts},
+		{"hostile memory", test_memory},
+		{"malformed messages", test_messages},
+		{"hosts come and go", test_hosts},
+		{"gone at once", test_gone_at_once},
+		{"orphans", test_orphans},
+		{"the socket", test_socket},
+		{"questions", test_questions},
+		{"silent clients", test_silent_clients},
+		{"a fault in a segment", test_fault},
+		{"a fault elsewhere", test_fault_elsewhere},
+		{"external memory", test_extmem},
+		CU_TEST_INFO_NULL,
+	};
+
+	return unit_eal() ? 1 : unit_run("attach", tests);
+}
