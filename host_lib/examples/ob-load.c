@@ -281,7 +281,8 @@ static void *work(void *arg)
 	if (o->listen && !start_listening(w))
 		return NULL;
 	while (!finished(w)) {
-		launch(w);
+		if (o->connect)
+			launch(w);
 		n = ob_poll(w->ch, e, BATCH, timed ? 1000 : 100000);
 		w->progress_us = load_now_us();
 		if (n < 0) {
