@@ -22,7 +22,8 @@ int main(void)
 			if (ev[i].type == OB_PEER_CLOSED || ev[i].type == OB_CLOSED)
 				ob_close(ch, ev[i].conn);
 			else if (ev[i].type == OB_READABLE)
-				for (ssize_t got; (got = ob_recv(ch, ev[i].conn, buf, sizeof(buf))) > 0;)
+				for (ssize_t got;
+					(got = ob_recv(ch, ev[i].conn, buf, sizeof(buf))) > 0;)
 					ob_send_all(ch, ev[i].conn, buf, (size_t)got, 0, NULL, -1);
 		}
 		if (n < 0)
