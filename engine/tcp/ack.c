@@ -51,15 +51,15 @@ static void acked(struct tcp_rx *x, uint64_t una)
 	struct tcp *t = x->t;
 	struct tcp_soft *s = x->s;
 	uint32_t n = (uint32_t)(una - s->snd_una);
+	struct rtt_bounds b = tcp_rtt_bounds(t);
 
-	measure(x, una);
+	measure(x, una); // only this ends a back-off (RFC 6298 section 5)
 	s->snd_una = una;
 	if (s->snd_nxt < una) {
 		s->snd_nxt = una;
 		s->snd_cur = STATE_NIL;
 	}
 	s->dupacks = 0;
-	s->backoff = 0;
 	if (s->flags & SOFT_RECOVERY) {
 		if (una >= s->recover) {
 			s->flags &= ~SOFT_RECOVERY;
@@ -76,7 +76,7 @@ static void acked(struct tcp_rx *x, uint64_t una)
 	if (una == s->snd_max)
 		s->rtx_at = 0;
 	else
-		s->rtx_at = t->now_us + s->rto_us;
+		s->rtx_at = t->now_us + rtt_rto_us(s, &b);
 	s->flags &= ~SOFT_PROBE;
 	if (!(rec_flags(x->r) & REC_ORPHAN))
 		t->ops->notify(t->ops->ctx, s, TCP_EV_SENT);

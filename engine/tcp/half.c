@@ -84,11 +84,18 @@ void half_send(struct tcp *t, uint32_t id)
 	t->half_out.ids[t->half_out.n++] = id;
 }
 
+// The window of a SYN or SYN-ACK, which is not scaled (RFC 7323 section 2.2).
+static uint32_t first_wnd(const struct tcp *t)
+{
+	uint32_t wnd = tcp_rcv_wnd(t);
+
+	return wnd < 65535 ? wnd : 65535;
+}
+
 // Builds the SYN or SYN-ACK. Returns what the sink says.
 static int half_emit(struct tcp *t, const struct half *h, const struct tcp_half_soft *hs)
 {
 	bool active = HARD_GET(h->phase) == HALF_SYN_SENT;
-	uint32_t limit = tcp_rcv_wnd(t);
 	struct tcp_opts o = {
 		.has_mss = true,
 		.mss = t->mss,
@@ -99,7 +106,7 @@ static int half_emit(struct tcp *t, const struct half *h, const struct tcp_half_
 	};
 	struct seg_out s = {.t = half_tuple(h), .seq = h->iss, .flags = TCP_SYN};
 
-	s.wnd = (uint16_t)(limit < 65535 ? limit : 65535); // not scaled in a SYN
+	s.wnd = (uint16_t)first_wnd(t);
 	if (!active) {
 		s.flags |= TCP_ACK;
 		s.ack = h->irs + 1;
@@ -172,7 +179,6 @@ static uint32_t promote(struct tcp *t, uint32_t id, const struct seg_in *in)
 	struct seg_tuple k = half_tuple(h);
 	bool active = h->listener == UINT16_MAX;
 	uint32_t conn = state_rec_alloc(t->st), slot = h->slot, gen = h->slot_gen;
-	uint32_t rcv_wnd = tcp_rcv_wnd(t);
 	struct tcp_soft *s = conn == STATE_NIL ? NULL : soft_new(t, conn);
 	struct rec *r = conn == STATE_NIL ? NULL : tcp_rec(t, conn);
 
@@ -201,7 +207,7 @@ static uint32_t promote(struct tcp *t, uint32_t id, const struct seg_in *in)
 	r->wscale = h->wscale;
 	r->opts = h->opts;
 	r->sum = rec_sum(r);
-	s->rcv_edge = rcv_wnd < 65535 ? rcv_wnd : 65535;
+	s->rcv_edge = first_wnd(t);
 	atomic_store_explicit(&r->snd_una, 0, memory_order_relaxed);
 	atomic_store_explicit(&r->snd_max, 0, memory_order_relaxed);
 	atomic_store_explicit(&r->snd_wr, 0, memory_order_relaxed);
@@ -322,7 +328,7 @@ static void syn_rcvd_input(struct tcp *t, uint32_t id, const struct seg_in *in)
 			half_send(t, id);
 			return;
 		}
-	} else if (seq_lt(in->seq, h->irs + 1) || seq_gt(in->seq, h->irs + 1 + tcp_rcv_wnd(t))) {
+	} else if (seq_lt(in->seq, h->irs + 1) || seq_gt(in->seq, h->irs + 1 + first_wnd(t))) {
 		// First, the sequence number.
 		COUNT(t->cnt, drop_tcp_window);
 		if (!(in->flags & TCP_RST) && net_limit_take(&t->challenge_limit, t->now_us))

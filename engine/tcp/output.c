@@ -181,7 +181,7 @@ static int emit(struct tcp *t, struct tcp_soft *s, struct rec *r, uint32_t *curs
 		} else if (!(s->flags & SOFT_RTT)) {
 			s->flags |= SOFT_RTT;
 			s->rtt_off = end;
-			s->rtt_sent_us = (uint32_t)t->now_us | 1;
+			s->rtt_sent_us = (uint32_t)t->now_us ? (uint32_t)t->now_us : 1;
 		}
 		if (end > s->snd_max) {
 			s->snd_max = end;
