@@ -120,6 +120,13 @@ static int half_emit(struct tcp *t, const struct half *h, const struct tcp_half_
 	return t->sink.emit(t->sink.ctx, &s);
 }
 
+static uint64_t half_rto_us(const struct tcp *t, const struct tcp_half_soft *hs)
+{
+	uint64_t us = (uint64_t)hs->rto_us << hs->retries;
+
+	return us < t->cfg->tcp_max_rto_us ? us : t->cfg->tcp_max_rto_us; // RFC 6298 section 2.5
+}
+
 void half_output(struct tcp *t)
 {
 	uint32_t done = 0;
@@ -139,7 +146,7 @@ void half_output(struct tcp *t)
 			break;
 		hs->queued = 0;
 		hs->sent_us = t->now_us;
-		wheel_arm(&t->wheel, id, t->now_us + ((uint64_t)hs->rto_us << hs->retries));
+		wheel_arm(&t->wheel, id, t->now_us + half_rto_us(t, hs));
 		if (rc == -EHOSTUNREACH && h->listener == UINT16_MAX) {
 			COUNT(t->cnt, tcp_connect_unreach);
 			half_fail(t, id, rc);

@@ -65,18 +65,30 @@ static void tw_ack(struct tcp *t, const struct tw *e, const struct seg_in *in)
 	reply_ack(t, &in->t, e->snd_nxt, e->rcv_nxt);
 }
 
+// RFC 6191 section 2: whether a SYN is newer than all of the connection that was.
+static bool tw_newer(const struct tcp *t, const struct tw *e, const struct seg_in *in)
+{
+	bool later = seq_gt(in->seq, e->rcv_nxt);
+	struct tcp_opts o;
+
+	if (!tcp_opts_parse(&o, in->opt, in->opt_len, true))
+		return false;
+	if (!o.has_ts || !t->cfg->tcp_timestamps)
+		return later;
+	if (e->ts_recent == 0) // it had none
+		return true;
+	return seq_gt(o.ts_val, e->ts_recent) || (o.ts_val == e->ts_recent && later);
+}
+
 // RFC 9293 section 3.10.7.4 for TIME-WAIT, RFC 6191 for a new SYN, RFC 1337 for resets.
 void tw_input(struct tcp *t, struct tw *e, const struct seg_in *in)
 {
 	uint32_t listener, snd_nxt;
-	struct tcp_opts o;
 
 	if ((in->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN) {
-		listener = listener_find(t, &in->t);
-		bool newer = tcp_opts_parse(&o, in->opt, in->opt_len, true)
-			&& ((o.has_ts && seq_gt(o.ts_val, e->ts_recent))
-				|| seq_gt(in->seq, e->rcv_nxt));
+		bool newer = tw_newer(t, e, in);
 
+		listener = listener_find(t, &in->t);
 		if (listener == STATE_NIL || !newer) {
 			COUNT(t->cnt, drop_syn_time_wait);
 			tw_ack(t, e, in);
