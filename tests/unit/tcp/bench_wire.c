@@ -225,7 +225,7 @@ void bench_establish(struct bench *b, const struct pkt *syn)
 	bench_expect(b, &(const struct pkt){PKT_ANY, .flags = TCP_SYN | TCP_ACK, .ack = 1},
 		__FILE__, __LINE__);
 	b->peer_ack = 1;
-	inject(b, .wnd = p.wnd);
+	inject(b, .wnd = p.wnd, .ts_val = b->peer_ts ? p.ts_val : ANY);
 	expect_none(b);
 	expect_state(b, ESTABLISHED);
 	counter_mark(b);

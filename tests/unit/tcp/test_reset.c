@@ -1,0 +1,356 @@
+// Segments that do not fit: resets, SYNs, ACKs and timestamps out of range; no connection at all.
+#include <errno.h>
+
+#include "tests/unit/tcp/tcp_bench.h"
+
+// RFC 5961 section 3.2. Our window is [1, 65536).
+static void test_reset_window(void)
+{
+	static const struct {
+		int64_t seq;
+		enum { ENDS, CHALLENGE, DROPPED } what;
+	} t[] = {
+		{1, ENDS}, // "exactly matches the next expected sequence number"
+		{2, CHALLENGE}, // "inside the current receive window"
+		{65535, CHALLENGE},
+		{70000, DROPPED}, // "outside": silently
+		{0, DROPPED},
+		{-1000, DROPPED},
+		{2000000000, DROPPED},
+	};
+
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		for (int with_ack = 0; with_ack < 2; with_ack++) {
+			struct bench *b = bench_new();
+
+			establish(b);
+			inject(b, .flags = TCP_RST | (with_ack ? TCP_ACK : 0), .seq = t[i].seq);
+			if (t[i].what == CHALLENGE)
+				expect(b, .flags = TCP_ACK, .seq = 1, .ack = 1, .len = 0);
+			expect_none(b);
+			CU_ASSERT_EQUAL(bench_error(b), t[i].what == ENDS ? ECONNRESET : -1);
+			CU_ASSERT_EQUAL(counter_delta(b, tcp_reset_rx), t[i].what == ENDS);
+			CU_ASSERT_EQUAL(counter_delta(b, tcp_challenge_tx), t[i].what == CHALLENGE);
+			CU_ASSERT_EQUAL(
+				counter_delta(b, drop_tcp_rst_challenge), t[i].what == CHALLENGE);
+			CU_ASSERT_EQUAL(
+				counter_delta(b, drop_tcp_rst_window), t[i].what == DROPPED);
+			bench_free(b);
+		}
+	}
+}
+
+// In every state a reset ends it.
+static void test_reset_states(void)
+{
+	for (int state = 0; state < 6; state++) {
+		struct bench *b = bench_new();
+
+		establish(b);
+		if (state == 1 || state == 2 || state == 4)
+			host_shutdown(b); // FIN-WAIT-1, CLOSING
+		if (state == 2)
+			inject(b, .ack = 2); // FIN-WAIT-2
+		if (state == 4)
+			inject(b, .flags = TCP_FIN | TCP_ACK, .ack = 1);
+		if (state == 3 || state == 5)
+			inject(b, .flags = TCP_FIN | TCP_ACK); // CLOSE-WAIT
+		if (state == 5)
+			host_shutdown(b); // LAST-ACK
+		flush(b);
+		inject(b, .flags = TCP_RST);
+		expect_none(b);
+		CU_ASSERT_EQUAL(rec_phase(bench_rec(b)), REC_DONE);
+		CU_ASSERT(bench_error(b) == ECONNRESET || (state >= 4 && bench_error(b) == 0));
+		bench_free(b);
+	}
+}
+
+// SYN-RECEIVED: a reset at its place ends a half-open connection (the listener goes on).
+static void test_reset_half(void)
+{
+	struct bench *b = bench_new();
+
+	host_listen(b);
+	inject(b, .flags = TCP_SYN, .seq = 0, .mss = 1460);
+	expect(b, .flags = TCP_SYN | TCP_ACK);
+	inject(b, .flags = TCP_RST, .seq = 100000);
+	CU_ASSERT_EQUAL(b->t.n_half_used, 1);
+	expect_none(b);
+	inject(b, .flags = TCP_RST, .seq = 1);
+	expect_none(b);
+	CU_ASSERT_EQUAL(b->t.n_half_used, 0);
+	CU_ASSERT_EQUAL(b->t.lsoft[b->listener].half_open, 0);
+	inject(b, .flags = TCP_SYN, .seq = 0, .mss = 1460);
+	expect(b, .flags = TCP_SYN | TCP_ACK);
+	// A bad ACK is answered with a reset and changes nothing (RFC 9293 section 3.10.7.4).
+	inject(b, .flags = TCP_ACK, .seq = 1, .ack = 5);
+	expect(b, .flags = TCP_RST, .seq = 5);
+	inject(b, .flags = TCP_ACK, .seq = 1, .ack = 1);
+	expect_state(b, ESTABLISHED);
+	bench_free(b);
+}
+
+// RFC 5961 section 4.2: a SYN, "irrespective of the sequence number", is answered with an ACK.
+static void test_syn(void)
+{
+	static const int64_t seqs[] = {0, 1, 2, 1000, 70000, -1000, 2000000000};
+
+	for (size_t i = 0; i < sizeof(seqs) / sizeof(seqs[0]); i++) {
+		for (unsigned ack = 0; ack <= TCP_ACK; ack += TCP_ACK) {
+			struct bench *b = bench_new();
+
+			establish(b);
+			inject(b, .flags = TCP_SYN | ack, .seq = seqs[i], .mss = 1460);
+			expect(b, .flags = TCP_ACK, .seq = 1, .ack = 1, .len = 0);
+			expect_none(b);
+			expect_state(b, ESTABLISHED);
+			bench_free(b);
+		}
+	}
+}
+
+// RFC 5961 section 5.2: SND.UNA - MAX.SND.WND <= SEG.ACK <= SND.NXT; else the segment is dropped and
+// an ACK is sent.
+static void test_ack_range(void)
+{
+	static const struct {
+		int64_t ack;
+		bool good;
+	} t[] = {
+		{1001, true},
+		{1, true},
+		{501, true},
+		{1002, false},
+		{-1000, true},
+		{1 - 4000, true}, // SND.UNA - MAX.SND.WND
+		{0 - 4000, false},
+		{2000000000, false},
+	};
+
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct bench *b = bench_new();
+
+		b->peer_wnd = 4000;
+		establish(b, .mss = 1000, .wnd = 4000);
+		host_send(b, 1000, 0);
+		expect(b, .seq = 1, .len = 1000);
+		inject(b, .ack = t[i].ack, .len = 100);
+		CU_ASSERT_EQUAL(host_received(b), t[i].good ? 100 : 0);
+		CU_ASSERT_EQUAL(counter_delta(b, drop_tcp_ack_range), !t[i].good);
+		if (!t[i].good)
+			expect(b, .flags = TCP_ACK, .seq = 1001, .ack = 1, .len = 0);
+		expect_state(b, ESTABLISHED);
+		flush(b);
+		bench_free(b);
+	}
+}
+
+// RFC 9293 section 3.10.7.4: "If the ACK bit is off, drop the segment".
+static void test_no_ack(void)
+{
+	struct bench *b = bench_new();
+
+	establish(b);
+	inject(b, .flags = TCP_PSH, .len = 100);
+	inject(b, .flags = 0, .seq = 1, .len = 100);
+	inject(b, .flags = TCP_FIN, .seq = 1);
+	expect_none(b);
+	CU_ASSERT_EQUAL(host_received(b), 0);
+	CU_ASSERT_EQUAL(counter_delta(b, drop_tcp_no_ack), 3);
+	expect_state(b, ESTABLISHED);
+	bench_free(b);
+}
+
+// The table of RFC 9293 section 3.4 with RCV.WND = 65535: what is outside is acknowledged and dropped.
+static void test_sequence(void)
+{
+	static const struct {
+		int64_t seq, len;
+		bool good;
+	} t[] = {
+		{1, 100, true},
+		{65535, 1, true},
+		{-1000, 100, false},
+		{-99, 100, false},
+		{65536, 1, false},
+		{70000, 100, false},
+		{-50, 101, true},
+	};
+
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct bench *b = bench_new();
+
+		establish(b);
+		inject(b, .seq = t[i].seq, .len = t[i].len);
+		if (!t[i].good || t[i].seq > 1)
+			expect(b, .flags = TCP_ACK, .seq = 1, .ack = 1, .len = 0);
+		CU_ASSERT_EQUAL(b->mem.n_free == b->mem.n_bufs, !t[i].good);
+		flush(b);
+		bench_free(b);
+	}
+}
+
+// RFC 7323 section 5.3: an older timestamp: acknowledged and dropped; a reset is not tested.
+// Section 5.2: "a timestamp s is less than t if 0 < (t - s) < 2^31".
+static void test_paws(void)
+{
+	struct bench *b = bench_new();
+
+	establish(b, .ts_val = 0xfffffff0);
+	inject(b, .len = 10, .ts_val = 5); // wrapped: newer
+	CU_ASSERT_EQUAL(host_received(b), 10);
+	flush(b);
+	inject(b, .len = 10, .ts_val = 0xfffffff8);
+	expect(b, .flags = TCP_ACK, .seq = 1, .ack = 11, .ts_ecr = 5);
+	CU_ASSERT_EQUAL(host_received(b), 10);
+	CU_ASSERT_EQUAL(counter_delta(b, drop_tcp_paws), 1);
+	inject(b, .seq = 11, .len = 10, .ts_val = 5); // the same is good
+	CU_ASSERT_EQUAL(host_received(b), 20);
+	// Out of order: does not move TS.Recent (section 4.3).
+	inject(b, .seq = 31, .len = 10, .ts_val = 9);
+	flush(b);
+	inject(b, .seq = 21, .len = 10, .ts_val = 7);
+	expect(b, .ack = 41, .ts_ecr = 7);
+	CU_ASSERT_EQUAL(host_received(b), 40);
+	inject(b, .flags = TCP_RST, .seq = 41, .ts_val = 1);
+	CU_ASSERT_EQUAL(bench_error(b), ECONNRESET);
+	bench_free(b);
+}
+
+// Section 5.5: after 24 days without a segment any timestamp is taken.
+static void test_paws_idle(void)
+{
+	struct bench *b = bench_new();
+
+	establish(b, .ts_val = 1000);
+	b->now_us += 25ull * 86400 * 1000000;
+	turn(b);
+	flush(b);
+	inject(b, .len = 10, .ts_val = 500);
+	CU_ASSERT_EQUAL(host_received(b), 10);
+	flush(b);
+	bench_free(b);
+}
+
+// Malformed options: dropped under their own counter.
+static void test_bad_options(void)
+{
+	static const uint8_t bad[] = {8, 0, 1, 1};
+	struct bench *b = bench_new();
+
+	establish(b);
+	b->hold = true;
+	inject(b, .len = 10);
+	b->in[0].opt = bad;
+	b->in[0].opt_len = sizeof(bad);
+	b->hold = false;
+	turn(b);
+	CU_ASSERT_EQUAL(host_received(b), 0);
+	CU_ASSERT_EQUAL(counter_delta(b, drop_tcp_options), 1);
+	expect_state(b, ESTABLISHED);
+	flush(b);
+	bench_free(b);
+}
+
+// RFC 9293 section 3.10.7.1 and 3.5.2: to no connection. "An incoming segment containing a RST is
+// discarded"; with ACK: <SEQ=SEG.ACK><CTL=RST>; without: <SEQ=0><ACK=SEG.SEQ+SEG.LEN><CTL=RST,ACK>.
+static void test_no_connection(void)
+{
+	struct bench *b = bench_new();
+
+	b->iss = 1000000;
+	inject(b, .flags = TCP_SYN, .seq = 0, .mss = 1460);
+	expect(b, .flags = TCP_RST | TCP_ACK, .seq = -1000000, .ack = 1);
+	inject(b, .flags = TCP_ACK, .seq = 5, .ack = 77);
+	expect(b, .flags = TCP_RST, .seq = 77);
+	inject(b, .flags = TCP_FIN, .seq = 5, .len = 10);
+	expect(b, .flags = TCP_RST | TCP_ACK, .seq = -1000000, .ack = 16);
+	inject(b, .flags = TCP_RST, .seq = 5);
+	inject(b, .flags = TCP_RST | TCP_ACK, .seq = 5, .ack = 77);
+	expect_none(b);
+	CU_ASSERT_EQUAL(b->cnt.drop_tcp_no_conn, 3);
+	CU_ASSERT_EQUAL(b->cnt.drop_tcp_rst_stray, 2);
+	CU_ASSERT_EQUAL(b->cnt.tcp_reset_tx, 3);
+	// LISTEN (section 3.10.7.2): RST ignored, ACK answered with RST, nothing else than SYN taken.
+	host_listen(b);
+	inject(b, .flags = TCP_RST, .seq = 5);
+	expect_none(b);
+	inject(b, .flags = TCP_ACK, .seq = 5, .ack = 78);
+	expect(b, .flags = TCP_RST, .seq = 78);
+	inject(b, .flags = TCP_SYN | TCP_ACK, .seq = 5, .ack = 79);
+	expect(b, .flags = TCP_RST, .seq = 79);
+	inject(b, .flags = TCP_FIN, .seq = 5);
+	inject(b, .flags = TCP_SYN | TCP_FIN, .seq = 5);
+	inject(b, .flags = 0, .seq = 5, .len = 10);
+	expect_none(b);
+	CU_ASSERT_EQUAL(b->t.n_half_used, 0);
+	bench_free(b);
+}
+
+// RFC 5961 section 7: challenge ACKs are limited; so are resets.
+static void test_limits(void)
+{
+	struct bench *b = bench_new();
+	unsigned n;
+
+	b->cfg.tcp_challenge_rate = 100;
+	b->cfg.tcp_reset_rate = 100;
+	establish(b);
+	for (int i = 0; i < 1000; i++)
+		inject(b, .flags = TCP_RST, .seq = 100);
+	n = b->cap_tail - b->cap_head;
+	CU_ASSERT(n > 0 && n <= 100);
+	CU_ASSERT(counter_delta(b, drop_tcp_challenge_limit) >= 900);
+	CU_ASSERT_EQUAL(counter_delta(b, tcp_challenge_tx), n);
+	flush(b);
+	for (int i = 0; i < 1000; i++)
+		inject(b, .sport = 999);
+	n = b->cap_tail - b->cap_head;
+	CU_ASSERT(n > 0 && n <= 100);
+	flush(b);
+	bench_free(b);
+}
+
+// Data behind the peer's FIN cannot be.
+static void test_past_fin(void)
+{
+	struct bench *b = bench_new();
+
+	establish(b);
+	inject(b, .flags = TCP_FIN | TCP_ACK, .len = 10);
+	flush(b);
+	host_consume(b, 10);
+	inject(b, .seq = 12, .len = 100);
+	CU_ASSERT_EQUAL(host_received(b), 10);
+	CU_ASSERT_EQUAL(counter_delta(b, drop_tcp_past_fin), 1);
+	expect_state(b, CLOSE_WAIT);
+	flush(b);
+	inject(b, .flags = TCP_FIN | TCP_ACK, .seq = 11); // the FIN again
+	expect(b, .flags = TCP_ACK, .ack = 12);
+	bench_free(b);
+}
+
+int main(void)
+{
+	CU_TestInfo tests[] = {
+		{"resets and the window (RFC 5961)", test_reset_window},
+		{"resets in every state", test_reset_states},
+		{"resets and bad ACKs, half-open", test_reset_half},
+		{"a SYN on a connection", test_syn},
+		{"ACKs out of range", test_ack_range},
+		{"segments without ACK", test_no_ack},
+		{"sequence numbers out of the window", test_sequence},
+		{"PAWS", test_paws},
+		{"PAWS after 24 days", test_paws_idle},
+		{"malformed options", test_bad_options},
+		{"no connection, and LISTEN", test_no_connection},
+		{"limits", test_limits},
+		{"data behind the FIN", test_past_fin},
+		CU_TEST_INFO_NULL,
+	};
+
+	if (unit_eal() < 0)
+		return 1;
+	return unit_run("tcp reset", tests);
+}
