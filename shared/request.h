@@ -52,7 +52,7 @@ struct ob_req {
 		struct {
 			struct ob_addr laddr; // LISTEN: may be unspecified; CONNECT: the same
 			struct ob_addr raddr; // CONNECT
-			uint16_t lport; // host byte order; CONNECT: 0 lets the engine choose
+			uint16_t lport; // host byte order; 0 lets the engine choose
 			uint16_t rport;
 			uint32_t spare;
 		} addr;

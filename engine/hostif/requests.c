@@ -106,8 +106,6 @@ static int do_listen(struct call *x)
 		return -EALREADY;
 	if (l->id != STATE_NIL)
 		return bad(x, &x->h->cnt->req_bad_state, -EBUSY);
-	if (o.lport == 0)
-		return bad(x, &x->h->cnt->req_bad_value, -EINVAL);
 	rc = tcp_listen(x->h->tcp, &o, &id);
 	if (rc == -EAGAIN)
 		return rc;
@@ -115,7 +113,8 @@ static int do_listen(struct call *x)
 	if (rc && rc != -EALREADY)
 		return rc;
 	l->id = id;
-	ev_add(x->h, x->c, OB_EV_LISTEN, x->q.slot, x->q.gen)->listen.lport = o.lport;
+	ev_add(x->h, x->c, OB_EV_LISTEN, x->q.slot, x->q.gen)->listen.lport
+		= o.lport ? o.lport : x->h->st->listeners[id].lport;
 	return 0;
 }
 

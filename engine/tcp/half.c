@@ -306,8 +306,14 @@ static void syn_sent_input(struct tcp *t, uint32_t id, const struct seg_in *in)
 	hs->ts_recent = o.ts_val;
 	if (in->flags & TCP_ACK) {
 		conn = promote(t, id, in);
-		if (conn != TCP_NONE)
+		if (conn != TCP_NONE) {
 			conn_ack_now(t, tcp_soft_held(t, conn));
+		} else if (t->st->n_free_recs == 0) {
+			// The peer has its side open already. The host is told at once, not by a
+			// time-out that names another reason.
+			reply_reset(t, in);
+			half_fail(t, id, -ENFILE);
+		}
 		return;
 	}
 	// Simultaneous open (section 3.5, figure 8).

@@ -9,16 +9,38 @@ static bool listener_live(const struct listener *l)
 	return REC_LIFE_PHASE(HARD_GET(l->life)) == REC_LIVE;
 }
 
+// The port for a listener that leaves the choice to the engine: the one that the same request was
+// given before, or one that nobody listens to. Returns 0 when there is none.
+static uint16_t port_for(const struct tcp *t, const struct tcp_open *o)
+{
+	uint16_t p = t->next_port;
+
+	for (uint32_t i = 0; i < t->st->hdr->n_listeners; i++) {
+		const struct listener *l = &t->st->listeners[i];
+
+		if (listener_live(l) && l->host == o->host && l->chan == o->chan
+			&& l->number == o->number)
+			return l->lport;
+	}
+	for (uint64_t n = t->cfg->tcp_port_max - t->cfg->tcp_port_min + 1; n; n--) {
+		if (t->port_head[p] == STATE_NIL)
+			return p;
+		p = p >= t->cfg->tcp_port_max ? (uint16_t)t->cfg->tcp_port_min : p + 1;
+	}
+	return 0;
+}
+
 int tcp_listen(struct tcp *t, const struct tcp_open *o, uint32_t *listener)
 {
+	uint16_t lport = o->lport ? o->lport : port_for(t, o);
 	uint32_t free_at = STATE_NIL;
 	struct listener *l;
 
-	if (o->lport == 0)
-		return -EINVAL;
+	if (lport == 0)
+		return -EADDRNOTAVAIL;
 	if (!ob_addr_is_any(&o->laddr) && !ob_addr_eq(&o->laddr, &t->cfg->addr))
 		return ob_addr_is_v4(&o->laddr) ? -EADDRNOTAVAIL : -EAFNOSUPPORT;
-	for (uint32_t i = t->port_head[o->lport]; i != STATE_NIL; i = t->lsoft[i].next) {
+	for (uint32_t i = t->port_head[lport]; i != STATE_NIL; i = t->lsoft[i].next) {
 		l = &t->st->listeners[i];
 		bool same = ob_addr_eq(&l->laddr, &o->laddr);
 
@@ -39,10 +61,10 @@ int tcp_listen(struct tcp *t, const struct tcp_open *o, uint32_t *listener)
 		if (!listener_live(&t->st->listeners[i]))
 			free_at = i;
 	if (free_at == STATE_NIL)
-		return -ENOSPC;
+		return -ENFILE;
 	l = &t->st->listeners[free_at];
 	l->laddr = o->laddr;
-	l->lport = o->lport;
+	l->lport = lport;
 	l->host = o->host;
 	l->chan = o->chan;
 	l->flags = 0;
@@ -50,8 +72,8 @@ int tcp_listen(struct tcp *t, const struct tcp_open *o, uint32_t *listener)
 	l->backlog = o->backlog ? o->backlog : 128;
 	l->rcv_wnd = 0;
 	HARD_SET(l->life, rec_life(o->gen, 0, REC_LIVE));
-	t->lsoft[free_at] = (struct tcp_listener_soft){.next = t->port_head[o->lport]};
-	t->port_head[o->lport] = free_at;
+	t->lsoft[free_at] = (struct tcp_listener_soft){.next = t->port_head[lport]};
+	t->port_head[lport] = free_at;
 	*listener = free_at;
 	return 0;
 }

@@ -203,7 +203,7 @@ uint64_t tcp_next_us(const struct tcp *t); // no timer is due before
 
 // Requests. Each returns 0, or a negative errno and has changed nothing; -EAGAIN asks for the same
 // request again in a later turn; -EALREADY says that it was done before.
-// `host` is an index into mem. lport 0 is refused for listen and chosen for connect.
+// `host` is an index into mem. lport 0 leaves the choice to TCP.
 struct tcp_open {
 	uint16_t host;
 	uint8_t chan;
@@ -218,7 +218,8 @@ struct tcp_open {
 	uint32_t backlog;
 };
 
-// -EADDRINUSE another host listens there, -EADDRNOTAVAIL not our address, -ENOSPC no listener left.
+// -EADDRINUSE another host listens there, -EADDRNOTAVAIL not our address or no port left, -ENFILE no
+// listener left.
 int tcp_listen(struct tcp *t, const struct tcp_open *o, uint32_t *listener);
 int tcp_unlisten(struct tcp *t, uint32_t listener);
 // -EADDRINUSE the tuple is taken, -EADDRNOTAVAIL not our address or no port left, -ENFILE no

@@ -131,7 +131,6 @@ static const struct bad table[] = {
 	{"listen: old generation", LISTEN(.slot = LISTENER, .gen = 4), COUNTER_req_bad_gen,
 		-ESTALE},
 	{"listen: it listens", LISTEN(.slot = LISTENER, .gen = 6), COUNTER_req_bad_state, -EBUSY},
-	{"listen: port 0", LISTEN(.addr = {.lport = 0}), COUNTER_req_bad_value, -EINVAL},
 	{"unlisten: number", {.op = OB_RQ_UNLISTEN, .slot = 1u << 31, .gen = 1},
 		COUNTER_req_bad_slot, -EBADF},
 	{"unlisten: generation", {.op = OB_RQ_UNLISTEN, .slot = LISTENER, .gen = 6},
