@@ -1,0 +1,102 @@
+"""The kernel's end, one thing at a time.
+
+  peer.py refused ADDRESS PORT            a connection is refused at once; prints after how long
+  peer.py udp ADDRESS PORT                a datagram is answered with "port unreachable"
+  peer.py listen PORT [ADDRESS]           takes connections and reads nothing; prints "ready"
+  peer.py hold ADDRESS PORT               connects, prints "ready" after an echo, and waits
+  peer.py echo ADDRESS PORT BYTES         sends and gets back; prints "whole"
+  peer.py syns ADDRESS PORT COUNT SOURCE  bare SYNs from addresses SOURCE, SOURCE+1, ...
+"""
+
+import random
+import socket
+import struct
+import sys
+import time
+
+
+def refused(address, port):
+    begun = time.monotonic()
+    try:
+        socket.create_connection((address, int(port)), timeout=10)
+    except ConnectionRefusedError:
+        print(f"refused after {(time.monotonic() - begun) * 1000:.1f} ms")
+        return
+    sys.exit("not refused")
+
+
+def udp(address, port):
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.settimeout(5)
+    sock.connect((address, int(port)))
+    sock.send(b"?")
+    try:
+        sock.recv(1)
+    except ConnectionRefusedError:
+        print("port unreachable")
+        return
+    sys.exit("an answer to a datagram")
+
+
+def listen(port, address="0.0.0.0"):
+    sock = socket.create_server((address, int(port)), backlog=4096)
+    print("ready", flush=True)
+    kept = []
+    while True:
+        kept.append(sock.accept()[0])
+
+
+def exactly(sock, size):
+    parts = []
+    while size:
+        part = sock.recv(min(size, 1 << 16))
+        if not part:
+            sys.exit("the other side closed early")
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def hold(address, port):
+    sock = socket.create_connection((address, int(port)))
+    sock.sendall(b"?")
+    exactly(sock, 1)
+    print("ready", flush=True)
+    sock.recv(1)
+
+
+def echo(address, port, size):
+    sock = socket.create_connection((address, int(port)), timeout=30)
+    data = random.Random(1).randbytes(int(size))
+    sock.sendall(data)
+    if exactly(sock, len(data)) != data:
+        sys.exit("wrong bytes came back")
+    print("whole", flush=True)
+
+
+def checksum(data):
+    if len(data) % 2:
+        data += b"\0"
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def syns(address, port, count, source):
+    """Through a raw socket, so that the kernel's TCP knows nothing of them."""
+    raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    first = struct.unpack("!I", socket.inet_aton(source))[0]
+    dst = socket.inet_aton(address)
+    for i in range(int(count)):
+        src = struct.pack("!I", first + i)
+        tcp = struct.pack("!HHIIBBHHH", 40000, int(port), 1000, 0, 5 << 4, 2, 8192, 0, 0)
+        pseudo = src + dst + struct.pack("!BBH", 0, 6, len(tcp))
+        tcp = tcp[:16] + struct.pack("!H", checksum(pseudo + tcp)) + tcp[18:]
+        ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(tcp), i, 0, 64, 6, 0, src, dst)
+        raw.sendto(ip + tcp, (address, 0))
+
+
+if __name__ == "__main__":
+    commands = {f.__name__: f for f in (refused, udp, listen, hold, echo, syns)}
+    commands[sys.argv[1]](*sys.argv[2:])
