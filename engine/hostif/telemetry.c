@@ -287,8 +287,9 @@ static int reply_rows(
 	struct rte_tel_data *list;
 	uint32_t cursor = 0;
 	uint32_t next;
+	uint32_t row_bytes = inspect_row_bytes(k->what);
 	char *end;
-	int n;
+	int n = 0;
 
 	if (params != NULL && *params != '\0') {
 		unsigned long v = strtoul(params, &end, 10);
@@ -297,14 +298,16 @@ static int reply_rows(
 			return -EINVAL;
 		cursor = (uint32_t)v;
 	}
+	// A large table takes several steps: a page ends when it is full, or the table.
 	do {
-		n = inspect_rows(in, k->what, cursor, &rows, PAGE_ROWS, &next);
-		if (n != 0)
-			break;
+		int r = inspect_rows(in, k->what, cursor, (uint8_t *)&rows + (size_t)n * row_bytes,
+			PAGE_ROWS - (uint32_t)n, &next);
+
+		if (r < 0)
+			return r;
+		n += r;
 		cursor = next;
-	} while (next != 0);
-	if (n < 0)
-		return n;
+	} while (next != 0 && n < (int)PAGE_ROWS);
 	list = rte_tel_data_alloc();
 	if (list == NULL)
 		return -ENOMEM;
