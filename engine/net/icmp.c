@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <netinet/ip_icmp.h>
 #include <rte_ether.h>
+#include <rte_icmp.h>
 #include <rte_udp.h>
 #include <string.h>
 
@@ -26,7 +27,7 @@ static unsigned echo(struct net *n, const struct pkt *p)
 	uint8_t tos = p->ip->type_of_service;
 	struct rte_mbuf *m = p->m;
 	struct rte_ipv4_hdr *ip;
-	struct icmphdr *icmp;
+	struct rte_icmp_hdr *icmp;
 
 	if (!n->icmp_echo)
 		return COUNTER_drop_icmp_type;
@@ -42,10 +43,10 @@ static unsigned echo(struct net *n, const struct pkt *p)
 	ip->type_of_service = tos;
 	ip->hdr_checksum = 0;
 	ip->hdr_checksum = rte_ipv4_cksum(ip);
-	icmp = (struct icmphdr *)(ip + 1);
-	icmp->type = ICMP_ECHOREPLY;
-	icmp->checksum = 0;
-	icmp->checksum = (uint16_t)~rte_raw_cksum(icmp, p->len);
+	icmp = (struct rte_icmp_hdr *)(ip + 1);
+	icmp->icmp_type = ICMP_ECHOREPLY;
+	icmp->icmp_cksum = 0;
+	icmp->icmp_cksum = (uint16_t)~rte_raw_cksum(icmp, p->len);
 	if (net_output(n, m, dst_be) == 0)
 		COUNT(n->cnt, icmp_tx_echo);
 	return PKT_TAKEN;
@@ -53,13 +54,13 @@ static unsigned echo(struct net *n, const struct pkt *p)
 
 unsigned icmp_input(struct net *n, const struct pkt *p)
 {
-	const struct icmphdr *icmp = pkt_payload(p);
+	const struct rte_icmp_hdr *icmp = pkt_payload(p);
 
 	if (p->len < sizeof(*icmp))
 		return COUNTER_drop_icmp_short;
 	if (rte_raw_cksum(icmp, p->len) != 0xffff)
 		return COUNTER_drop_icmp_csum;
-	switch (icmp->type) {
+	switch (icmp->icmp_type) {
 	case ICMP_ECHO:
 		return echo(n, p);
 	case ICMP_DEST_UNREACH:
@@ -75,7 +76,7 @@ static void send_error(struct net *n, const struct pkt *p, uint8_t code)
 {
 	uint16_t quoted = (uint16_t)(p->hdr_len + p->len);
 	struct rte_ipv4_hdr *ip;
-	struct icmphdr *icmp;
+	struct rte_icmp_hdr *icmp;
 	struct rte_mbuf *m;
 	uint16_t len;
 
@@ -88,12 +89,12 @@ static void send_error(struct net *n, const struct pkt *p, uint8_t code)
 		return;
 	ip = rte_pktmbuf_mtod(m, struct rte_ipv4_hdr *);
 	ipv4_fill(n, ip, len, IPPROTO_ICMP, p->ip->src_addr, false);
-	icmp = (struct icmphdr *)(ip + 1);
+	icmp = (struct rte_icmp_hdr *)(ip + 1);
 	memset(icmp, 0, sizeof(*icmp));
-	icmp->type = ICMP_DEST_UNREACH;
-	icmp->code = code;
+	icmp->icmp_type = ICMP_DEST_UNREACH;
+	icmp->icmp_code = code;
 	memcpy(icmp + 1, p->ip, quoted);
-	icmp->checksum = (uint16_t)~rte_raw_cksum(icmp, len);
+	icmp->icmp_cksum = (uint16_t)~rte_raw_cksum(icmp, len);
 	if (net_output(n, m, p->ip->src_addr) == 0)
 		COUNT(n->cnt, icmp_tx_error);
 }

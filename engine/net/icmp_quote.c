@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/ip_icmp.h>
+#include <rte_icmp.h>
 #include <rte_tcp.h>
 #include <string.h>
 
@@ -35,19 +36,19 @@ static const struct meaning unreachable[] = {
 	[ICMP_PREC_CUTOFF] = {-EHOSTUNREACH, false},
 };
 
-static struct meaning meaning_of(const struct icmphdr *icmp)
+static struct meaning meaning_of(const struct rte_icmp_hdr *icmp)
 {
-	switch (icmp->type) {
+	switch (icmp->icmp_type) {
 	case ICMP_DEST_UNREACH:
-		if (icmp->code < RTE_DIM(unreachable))
-			return unreachable[icmp->code];
+		if (icmp->icmp_code < RTE_DIM(unreachable))
+			return unreachable[icmp->icmp_code];
 		break;
 	case ICMP_TIME_EXCEEDED:
-		if (icmp->code <= ICMP_EXC_FRAGTIME)
+		if (icmp->icmp_code <= ICMP_EXC_FRAGTIME)
 			return (struct meaning){-EHOSTUNREACH, false};
 		break;
 	case ICMP_PARAMETERPROB:
-		if (icmp->code <= 2)
+		if (icmp->icmp_code <= 2)
 			return (struct meaning){-EPROTO, false};
 		break;
 	}
@@ -56,7 +57,7 @@ static struct meaning meaning_of(const struct icmphdr *icmp)
 
 unsigned icmp_error_input(struct net *n, const struct pkt *p)
 {
-	const struct icmphdr *icmp = pkt_payload(p);
+	const struct rte_icmp_hdr *icmp = pkt_payload(p);
 	const struct rte_ipv4_hdr *ip = (const struct rte_ipv4_hdr *)(icmp + 1);
 	unsigned have = p->len - (unsigned)sizeof(*icmp);
 	struct meaning meaning = meaning_of(icmp);
@@ -80,7 +81,7 @@ unsigned icmp_error_input(struct net *n, const struct pkt *p)
 	e.error = meaning.error;
 	e.hard = meaning.hard;
 	if (e.error == -EMSGSIZE)
-		e.mtu = rte_be_to_cpu_16(icmp->un.frag.mtu);
+		e.mtu = rte_be_to_cpu_16(icmp->icmp_seq_nb); // the last two bytes (RFC 1191)
 	if (n->ops == NULL || n->ops->icmp == NULL || !n->ops->icmp(n->ops->ctx, &e))
 		return COUNTER_drop_icmp_quote;
 	return COUNTER_icmp_rx_error;

@@ -14,7 +14,7 @@ bool ipv4_is_host(uint32_t addr_be)
 {
 	uint32_t a = rte_be_to_cpu_32(addr_be);
 
-	return a >> 24 != 0 && a >> 24 != 127 && a < RTE_IPV4(224, 0, 0, 0);
+	return a >> 24 != 0 && a >> 24 != 127 && a < 0xe0000000;
 }
 
 // The first or last address of our prefix, where these are no stations.

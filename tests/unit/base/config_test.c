@@ -236,11 +236,11 @@ static void too_many_neighbours(void)
 	struct config c;
 	int at = snprintf(text, sizeof(text), GOOD "[neighbours]\n");
 
-	for (int i = 0; i < CONFIG_NEIGH_MAX + 1; i++) {
+	for (unsigned i = 0; i < CONFIG_NEIGH_MAX + 1; i++) {
 		CU_ASSERT_EQUAL(load(&c, text, err, sizeof(err)), 0);
 		CU_ASSERT_EQUAL(c.n_neigh, i);
 		at += snprintf(text + at, sizeof(text) - (size_t)at,
-			"10.77.0.%d = 02:00:00:00:00:01\n", i + 2);
+			"10.77.0.%u = 02:00:00:00:00:01\n", i + 2);
 	}
 	CU_ASSERT_EQUAL(load(&c, text, err, sizeof(err)), -E2BIG);
 }

@@ -78,6 +78,17 @@ static void configure(struct config *cfg)
 		0);
 }
 
+// Nothing may lean on what a packet held before.
+static void fill_pool(void)
+{
+	struct rte_mbuf *all[POOL_PKTS];
+
+	CU_ASSERT_EQUAL_FATAL(rte_pktmbuf_alloc_bulk(pool, all, POOL_PKTS), 0);
+	for (unsigned i = 0; i < POOL_PKTS; i++)
+		memset(all[i]->buf_addr, 0xa5, all[i]->buf_len);
+	rte_pktmbuf_free_bulk(all, POOL_PKTS);
+}
+
 void fixture_open(void (*change)(struct config *cfg))
 {
 	static const struct port_ops ops = {fake_rx, fake_tx};
@@ -88,6 +99,7 @@ void fixture_open(void (*change)(struct config *cfg))
 		pool = rte_pktmbuf_pool_create(
 			"unit", POOL_PKTS, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(pool);
+	fill_pool();
 	configure(&f.cfg);
 	if (change != NULL)
 		change(&f.cfg);

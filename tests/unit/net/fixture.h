@@ -18,10 +18,12 @@
 #define AT_IP 14u
 #define AT_L4 34u
 
+#define IP4(a, b, c, d) ((uint32_t)(a) << 24 | (b) << 16 | (c) << 8 | (d))
+
 // Us: 10.77.0.1/24; the peer: 10.77.0.2, and its gateway, static neighbours in every test.
-#define US RTE_IPV4(10, 77, 0, 1)
-#define PEER RTE_IPV4(10, 77, 0, 2)
-#define GATEWAY RTE_IPV4(10, 77, 0, 254)
+#define US IP4(10, 77, 0, 1)
+#define PEER IP4(10, 77, 0, 2)
+#define GATEWAY IP4(10, 77, 0, 254)
 
 extern const uint8_t us_mac[6];
 extern const uint8_t peer_mac[6];

@@ -18,11 +18,13 @@ static void echo_replies(void)
 		fr.b[AT_IP + 1] = 0xb8;
 		fix_ip_sum(&fr);
 		fr.len += i % 3; // padding, or a trailer
+		fr.ol_flags = RTE_MBUF_F_RX_IP_CKSUM_GOOD;
 		input(&fr);
 		CU_ASSERT_EQUAL_FATAL(f.port.n_tx, 1);
 		p = sent(0);
 		CU_ASSERT_EQUAL(rte_pktmbuf_pkt_len(f.port.tx[0]), AT_L4 + len);
 		CU_ASSERT_EQUAL(rte_pktmbuf_data_len(f.port.tx[0]), AT_L4 + len);
+		CU_ASSERT_EQUAL(f.port.tx[0]->ol_flags, 0);
 		CU_ASSERT_EQUAL(memcmp(p, peer_mac, 6), 0);
 		CU_ASSERT_EQUAL(memcmp(p + 6, us_mac, 6), 0);
 		CU_ASSERT_EQUAL(get32(p + AT_IP + 12), US);

@@ -6,7 +6,7 @@
 #define AGE_US 60000000u
 #define RETRY_US 250000u
 #define TICK_US 128u
-#define HOST(n) RTE_IPV4(10, 77, 0, n)
+#define HOST(n) IP4(10, 77, 0, n)
 
 static const uint8_t mac_a[6] = {0x02, 0, 0, 0, 0, 0xaa};
 static const uint8_t mac_b[6] = {0x02, 0, 0, 0, 0, 0xbb};
@@ -102,10 +102,16 @@ static void answers_requests(void)
 	input(&fr);
 	CU_ASSERT_EQUAL(f.cnt.arp_tx_reply, 3);
 	// So is a request from beyond our prefix.
-	make_arp(&fr, 1, RTE_IPV4(10, 78, 0, 9), mac_a, US);
+	make_arp(&fr, 1, IP4(10, 78, 0, 9), mac_a, US);
 	input(&fr);
 	CU_ASSERT_EQUAL(f.cnt.arp_tx_reply, 4);
 	CU_ASSERT_EQUAL(f.cnt.arp_rx_request, 4);
+	fixture_close();
+
+	fixture_open(NULL);
+	input(&fr);
+	CU_ASSERT_EQUAL(f.cnt.arp_tx_reply, 1);
+	CU_ASSERT_EQUAL(net_next_us(&f.net), UINT64_MAX);
 	fixture_close();
 }
 
@@ -181,9 +187,9 @@ static void no_gateway(struct config *cfg)
 
 static void routes(void)
 {
-	static const uint32_t nowhere[] = {US, HOST(0), HOST(255), 0, UINT32_MAX,
-		RTE_IPV4(127, 0, 0, 1), RTE_IPV4(224, 0, 0, 1)};
-	const uint32_t far = RTE_IPV4(192, 0, 2, 1);
+	static const uint32_t nowhere[]
+		= {US, HOST(0), HOST(255), 0, UINT32_MAX, IP4(127, 0, 0, 1), IP4(224, 0, 0, 1)};
+	const uint32_t far = IP4(192, 0, 2, 1);
 
 	fixture_open(another_gateway);
 	fixture_flush();
@@ -371,7 +377,9 @@ static void full_table(void)
 	CU_ASSERT(is_request(0, HOST(50), everybody));
 	answer(HOST(50), mac_b);
 	CU_ASSERT(is_packet(1, 1, mac_b));
-	// Now all are in use.
+	// Now all are in use, or were a moment ago.
+	f.now += 500000;
+	f.net.now_us = f.now;
 	CU_ASSERT_EQUAL(send_to(HOST(51), 1), -EHOSTUNREACH);
 	CU_ASSERT_EQUAL(f.cnt.neigh_full, 1);
 	for (uint32_t i = 11; i < 16; i++)
@@ -410,7 +418,7 @@ static void defends_its_address(void)
 // A port whose turn is full, and a pool that is empty: nothing leaks, and ARP is tried again.
 static void out_of_everything(void)
 {
-	struct rte_mbuf *all[POOL_PKTS];
+	struct rte_mbuf *all[POOL_PKTS + 1];
 	struct frame fr;
 	unsigned n = 0;
 

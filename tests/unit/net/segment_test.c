@@ -229,7 +229,7 @@ static void leaves_sums_to_the_port(void)
 static void refuses(void)
 {
 	static uint8_t bytes[1500];
-	struct rte_mbuf *all[POOL_PKTS];
+	struct rte_mbuf *all[POOL_PKTS + 1];
 	struct seg_sink sink = net_sink(&f.net);
 	struct seg_out s;
 	unsigned n = 0;
@@ -270,7 +270,7 @@ static void silent_neighbour(void)
 	fixture_open(NULL);
 	fixture_flush();
 	s = segment();
-	s.t.raddr = ob_addr_v4(rte_cpu_to_be_32(RTE_IPV4(10, 77, 0, 9)));
+	s.t.raddr = ob_addr_v4(rte_cpu_to_be_32(IP4(10, 77, 0, 9)));
 	for (unsigned i = 0; i < NEIGH_WAIT + 3; i++)
 		CU_ASSERT_EQUAL(emit(&s), 0);
 	CU_ASSERT_EQUAL(f.cnt.neigh_queue_full, 3);

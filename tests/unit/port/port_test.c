@@ -138,6 +138,7 @@ static void opens_an_ethdev(void)
 	struct rte_mbuf *pkts[64];
 	struct config c;
 	char err[256] = "";
+	char pool_name[RTE_MEMPOOL_NAMESIZE];
 
 	configure(&c);
 	memset(&cnt, 0, sizeof(cnt));
@@ -155,12 +156,14 @@ static void opens_an_ethdev(void)
 		CU_ASSERT_EQUAL(port_rx(&port, pkts, 64), 32);
 		CU_ASSERT_EQUAL(cnt.rx_bytes, (i + 1) * 32 * 64);
 		rte_pktmbuf_free_bulk(pkts, 32);
+		snprintf(pool_name, sizeof(pool_name), "%s", port.pool->name);
 		port_put(&port, port_alloc(&port));
 		port_flush(&port);
 		CU_ASSERT_EQUAL(cnt.tx_pkts, i + 1);
 		port_close(&port);
 		port_close(&port);
 		CU_ASSERT_EQUAL(rte_eth_dev_count_avail(), 2 - i);
+		CU_ASSERT_PTR_NULL(rte_mempool_lookup(pool_name));
 	}
 }
 
