@@ -34,8 +34,8 @@ struct ob_core {
 
 // Everything but the port, which `port_open()` or `port_init_ops()` has filled in before.
 // Returns 0 or a negative errno with a line in `err`.
-int core_init(struct ob_core *c, const struct config *cfg, struct state *st, char *err,
-	size_t err_bytes);
+int core_init(
+	struct ob_core *c, const struct config *cfg, struct state *st, char *err, size_t err_bytes);
 void core_fini(struct ob_core *c);
 
 // One turn of the loop. Returns whether it found something to do.
