@@ -127,6 +127,15 @@ static void test_memory(void)
 	unlink(path);
 }
 
+static uint32_t open_fds(void)
+{
+	uint32_t n = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
 // Messages that are not what they should be: an answer where there is one, and the end.
 static void test_messages(void)
 {
@@ -164,15 +173,13 @@ static void test_messages(void)
 	CU_ASSERT_EQUAL(w.control.n_clients, 0);
 	// Many descriptors with a message: they do not stay open.
 	struct peer p = {.fd = peer_connect(&w)};
-	int before = dup(0), after, fds[4] = {0, 0, 0, 0};
+	uint32_t before = open_fds();
+	int fds[4] = {0, 0, 0, 0};
 
-	close(before);
 	CU_ASSERT_EQUAL(socket_send(p.fd, &m, 3, fds, 4), 0);
 	world_turn(&w);
 	world_turn(&w);
-	after = dup(0);
-	close(after);
-	CU_ASSERT_EQUAL(before, after);
+	CU_ASSERT_EQUAL(open_fds(), before);
 	p.mem = -1;
 	peer_close(&p);
 	world_close(&w);
@@ -256,6 +263,7 @@ static void test_orphans(void)
 {
 	struct world w;
 	struct peer p;
+	char junk;
 
 	world_open(&w);
 	peer_attach(&w, &p, 1, 4);
@@ -270,6 +278,16 @@ static void test_orphans(void)
 	world_turn(&w);
 	CU_ASSERT_EQUAL(w.h.n_active, 0);
 	CU_ASSERT_PTR_NULL(w.h.mem[0].base);
+	// One that is thrown out hears of it at once, not when the last of them is gone.
+	peer_attach(&w, &p, 1, 4);
+	w.tcp.host_conns[0] = 1;
+	atomic_store(&ob_seg_chan(p.seg, &p.l, 0)->req.tail, 1u << 31);
+	world_turn(&w);
+	world_turn(&w);
+	CU_ASSERT_EQUAL(recv(p.fd, &junk, 1, MSG_DONTWAIT), 0);
+	CU_ASSERT_PTR_NOT_NULL(w.h.mem[0].base);
+	peer_close(&p);
+	w.tcp.host_conns[0] = 0;
 	world_close(&w);
 }
 
@@ -408,21 +426,37 @@ static void test_fault(void)
 	world_close(&w);
 }
 
-// Any other fault ends the process as ever.
-static void test_fault_elsewhere(void)
+// Touches memory behind the end of its file. below: a segment is known that ends before it;
+// removed: this one was known.
+static int fault_in_child(bool below, bool removed)
 {
 	pid_t pid = fork();
 	int status = 0;
 
 	if (pid == 0) {
 		int fd = memfd_create("unit", 0);
-		uint8_t *at = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+		uint8_t *at = mmap(NULL, 8192, PROT_READ, MAP_SHARED, fd, 0);
+		_Atomic int broken = 0;
 
 		fault_install();
-		_exit(at[0] ? 1 : 2);
+		if (below)
+			fault_add(at, 4096, &broken);
+		if (removed) {
+			fault_add(at + 4096, 4096, &broken);
+			fault_remove(at + 4096);
+		}
+		_exit(at[4096] ? 1 : 2);
 	}
 	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
-	CU_ASSERT(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
+	return WIFSIGNALED(status) ? WTERMSIG(status) : -WEXITSTATUS(status);
+}
+
+// Any other fault ends the process as ever.
+static void test_fault_elsewhere(void)
+{
+	CU_ASSERT_EQUAL(fault_in_child(false, false), SIGBUS);
+	CU_ASSERT_EQUAL(fault_in_child(true, false), SIGBUS);
+	CU_ASSERT_EQUAL(fault_in_child(false, true), SIGBUS);
 }
 
 // DPDK is told of the segment, and that it is gone.

@@ -248,6 +248,26 @@ static void test_sent(void)
 	world_turn(&w);
 	CU_ASSERT_EQUAL(peer_event(&p).n, 3);
 	CU_ASSERT_EQUAL(peer_event(&p).n, 1);
+	// What is said of a connection comes behind its establishment.
+	HARD_SET(w.st.recs[0].snd_wr, 2000);
+	HARD_SET(w.st.recs[0].snd_una, 2000);
+	HARD_SET(w.st.recs[1].snd_wr, 2000);
+	HARD_SET(w.st.recs[1].snd_una, 2000);
+	notify(&w, s[0], TCP_EV_SENT);
+	notify(&w, s[1], TCP_EV_CONNECT | TCP_EV_SENT);
+	world_turn(&w);
+	e = peer_event(&p);
+	CU_ASSERT(e.type == OB_EV_SENT && e.n == 1);
+	CU_ASSERT_EQUAL(peer_event(&p).type, OB_EV_CONNECT);
+	e = peer_event(&p);
+	CU_ASSERT(e.type == OB_EV_SENT && e.n == 1 && e.sent[0].slot == 1);
+	// The end comes behind all data, whoever forgot to say so.
+	receive(&w, s[2], 10);
+	s[2]->notify = 0;
+	finish(&w, s[2], 0);
+	world_turn(&w);
+	CU_ASSERT_EQUAL(peer_event(&p).type, OB_EV_DATA);
+	CU_ASSERT_EQUAL(peer_event(&p).type, OB_EV_CLOSED);
 	teardown(&w, &p);
 }
 

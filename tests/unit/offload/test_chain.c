@@ -392,6 +392,11 @@ static void test_tx_merge(void)
 	CU_ASSERT_EQUAL(v[0].len, 100);
 	CU_ASSERT_PTR_EQUAL(v[1].base, w.m.base + 60000);
 	CU_ASSERT_EQUAL(marks, PIECE_PUSH | PIECE_MORE);
+	// MORE holds for the end of its own span only.
+	CU_ASSERT_EQUAL(tx_add(&w, 250, 70000, 10, 0), 0);
+	CU_ASSERT_EQUAL(
+		chain_tx_gather(&w.st, &w.m, w.r, &w.s.snd_cur, 200, 60, v, 4, &n, &marks), 60);
+	CU_ASSERT_EQUAL(marks, 0);
 	// Too few parts.
 	CU_ASSERT_EQUAL(
 		chain_tx_gather(&w.st, &w.m, w.r, &w.s.snd_cur, 160, 90, v, 1, &n, &marks), 40);
@@ -402,6 +407,8 @@ static void test_tx_merge(void)
 	CU_ASSERT_EQUAL(
 		chain_tx_gather(&w.st, &w.m, w.r, &w.s.snd_cur, 160, 90, v, 4, &n, NULL), 90);
 	CU_ASSERT_EQUAL(chain_tx_release(&w.st, &w.m, w.r, &w.s.snd_tail, &w.s.snd_cur, 250), 2);
+	w.s.snd_cur = w.s.snd_tail;
+	CU_ASSERT_EQUAL(chain_tx_release(&w.st, &w.m, w.r, &w.s.snd_tail, &w.s.snd_cur, 260), 1);
 	CU_ASSERT_EQUAL(w.s.snd_tail, STATE_NIL);
 	CU_ASSERT_EQUAL(w.s.snd_cur, STATE_NIL);
 	CU_ASSERT(sound(&w));
