@@ -202,6 +202,7 @@ static bool row_host(const struct inspect *in, uint32_t i, void *out)
 	if (in->host_row == NULL || in->host_row(in->host_ctx, i, row) != 0)
 		return false;
 	row->name[sizeof(row->name) - 1] = '\0';
+	row->id = i; // as connections, listeners and groups name it
 	return true;
 }
 

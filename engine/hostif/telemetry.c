@@ -27,7 +27,7 @@ static void add_text(struct rte_tel_data *d, const char *name, const char *text)
 	char clean[RTE_TEL_MAX_STRING_LEN];
 	size_t i;
 
-	for (i = 0; text[i] != '\0' && i < sizeof(clean) - 1; i++) {
+	for (i = 0; i < sizeof(clean) - 1 && text[i] != '\0'; i++) {
 		bool plain = text[i] >= ' ' && text[i] <= '~' && text[i] != '"' && text[i] != '\\';
 
 		clean[i] = plain ? text[i] : '?';

@@ -105,6 +105,8 @@ def check_hosts(after, a):
     host = hosts[0]
     counters = after.ctl("counters")
     expect(host["pid"], a.host, "process of the host")
+    expect({r["host"] for what in ("conns", "listeners", "groups") for r in after.ctl(what)["rows"]},
+           {host["id"]}, "the host that everything belongs to")
     expect((host["requests"], host["events"]), (counters["req_taken"], counters["ev_published"]),
            "requests and events of the only host")
     expect(host["doorbells_to_host"], counters["doorbell_tx"], "doorbells to the only host")

@@ -13,7 +13,7 @@ static int host_row(void *ctx, uint32_t i, struct ob_ctl_host *row)
 		return -ENOENT;
 	snprintf(row->name, sizeof(row->name), "host \"%u\"", i);
 	snprintf(row->state, sizeof(row->state), "attached");
-	row->id = i;
+	row->id = 77;
 	row->pid = 1000 + i;
 	row->requests = 10 + i;
 	return 0;

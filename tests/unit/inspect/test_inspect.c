@@ -221,6 +221,7 @@ static void test_listeners_groups_hosts(void)
 	CU_ASSERT_EQUAL_FATAL(PAGE->n_rows, 2);
 	CU_ASSERT_STRING_EQUAL(ROWS(ob_ctl_host)[0].name, "host \"1\"");
 	CU_ASSERT_EQUAL(ROWS(ob_ctl_host)[1].pid, 1003);
+	CU_ASSERT_EQUAL(ROWS(ob_ctl_host)[1].id, 3);
 	fix.in.host_row = NULL;
 	ask(OB_CTL_HOSTS, 0);
 	CU_ASSERT_EQUAL(PAGE->n_rows, 0);
