@@ -7,8 +7,8 @@ set -u
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 cd "$OB_ROOT" || exit 1
 
-quick=(format layers layers-self-test shell-syntax python-syntax cppcheck)
-slow=(headers clang-build sanitizers threads)
+quick=(format layers layers-self-test shell-syntax python-syntax docs cppcheck)
+slow=(headers clang-build sanitizers sanitizers-netns threads)
 
 # sources PATTERN...: tracked and new files of that name.
 sources() { git ls-files -co --exclude-standard -- "$@" 2>/dev/null | sort -u | while read -r file; do
@@ -36,6 +36,8 @@ check_shell_syntax() {
 	done
 	return $status
 }
+# Pages that are made from the .def files say what these say.
+check_docs() { tools/dev/options_doc.py --check && tools/dev/counters_doc.py --check; }
 check_python_syntax() {
 	sources '*.py' | xargs -r python3 -c '
 import ast, sys
@@ -95,7 +97,21 @@ check_sanitizers() {
 	run meson test -C build-asan --no-rebuild --print-errorlogs --timeout-multiplier 5 \
 		--suite unit --suite host
 }
-has_threads() { meson introspect --tests build 2>/dev/null | grep -q '"[a-z:]*tsan"'; }
+# The netns tests that carry "# sanitized", with engine, library and tools under ASan and UBSan.
+check_sanitizers_netns() {
+	local file status=0
+	[ -x build-asan/bin/outboard-engine ] || check_sanitizers || return 1
+	export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 ASAN_OPTIONS=detect_leaks=0
+	export OB_BIN=$OB_ROOT/build-asan/bin
+	for file in $(grep -lx '# sanitized' tests/netns/*.sh); do
+		echo "--- $file"
+		run timeout 300 "$file" || {
+			echo "$file fails"
+			status=1
+		}
+	done
+	return $status
+}
 check_threads() {
 	configure build-tsan --buildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false || return 1
 	export TSAN_OPTIONS=halt_on_error=1
@@ -107,9 +123,7 @@ case "${1:-}" in
 --list)
 	printf '%s\n' "${quick[@]}"
 	[ "${2:-}" = --quick ] && exit 0
-	for name in "${slow[@]}"; do
-		[ "$name" = threads ] && ! has_threads || echo "$name"
-	done
+	printf '%s\n' "${slow[@]}"
 	;;
 *)
 	for name in "${quick[@]}" "${slow[@]}"; do
