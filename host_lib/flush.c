@@ -17,6 +17,12 @@ bool request_room(struct ob_channel *ch, uint32_t n)
 	return room >= 0 && (uint32_t)room >= n;
 }
 
+bool requests_taken(struct ob_channel *ch)
+{
+	ob_ring_room(&ch->req, ch->req.mask + 1); // reads the other side's index again
+	return ch->req.other == ch->req.mine;
+}
+
 struct ob_req *request_add(
 	struct ob_channel *ch, enum ob_req_op op, uint32_t slot, uint32_t gen, uint64_t off)
 {
@@ -128,9 +134,11 @@ static bool flush_conn(struct ob_channel *ch, struct conn *c)
 		if (c->dirty & DIRTY_SEND && !flush_send(ch, c))
 			return false;
 		c->dirty &= (uint8_t)~DIRTY_SEND;
-		if (!flush_op(ch, c, DIRTY_CONSUMED, OB_RQ_CONSUMED, c->rx_off))
-			return false;
-		c->rx_untold = 0;
+		if (c->dirty & DIRTY_CONSUMED) {
+			if (!flush_op(ch, c, DIRTY_CONSUMED, OB_RQ_CONSUMED, c->rx_off))
+				return false;
+			c->rx_untold = 0;
+		}
 		if (!flush_op(ch, c, DIRTY_SHUTDOWN, OB_RQ_SHUTDOWN, c->tx_off)
 			|| !flush_op(ch, c, DIRTY_CLOSE, OB_RQ_CLOSE, c->tx_off))
 			return false;

@@ -6,11 +6,13 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "host_lib/lib.h"
 
 #define ATTACH_TIMEOUT_S 10
+#define DETACH_MAX_US 1000000
 
 void ob_attach_opts_init(struct ob_attach_opts *opts)
 {
@@ -260,15 +262,30 @@ int ob_attach(const struct ob_attach_opts *opts, struct ob_host **host)
 	return 0;
 }
 
+// Waits until the engine has taken everything that was asked on a channel: it may look at the
+// rings of a host that leaves no more.
+static void drain(struct ob_channel *ch, int64_t deadline_us)
+{
+	struct timespec pause = {.tv_nsec = 50000};
+
+	while (flush(ch) != -EPIPE && (ch->dirty.head != LINK_NONE || !requests_taken(ch))) {
+		channel_check_gone(ch);
+		if (now_us() > deadline_us)
+			return;
+		nanosleep(&pause, NULL);
+	}
+}
+
 void ob_detach(struct ob_host *h)
 {
 	size_t n = (size_t)h->layout.n_slots_accept + h->layout.n_slots_connect;
+	int64_t deadline_us = now_us() + DETACH_MAX_US;
 
-	for (uint32_t i = 0; h->channels && i < h->layout.n_channels; i++) {
+	for (uint32_t i = 0; h->channels && i < h->layout.n_channels; i++)
 		if (h->channels[i].shm && h->ctl_fd >= 0)
-			flush(&h->channels[i]); // closes that were not told yet
+			drain(&h->channels[i], deadline_us);
+	for (uint32_t i = 0; h->channels && i < h->layout.n_channels; i++)
 		channel_free(&h->channels[i]);
-	}
 	if (h->ctl_fd >= 0)
 		close(h->ctl_fd);
 	if (h->conns)

@@ -268,6 +268,8 @@ void conn_free_slot(struct ob_channel *ch, struct conn *c);
 // ---- flush.c
 // Room for n requests, publishing what is written if need be. Returns whether there is.
 bool request_room(struct ob_channel *ch, uint32_t n);
+// Whether the engine has taken every request that was written.
+bool requests_taken(struct ob_channel *ch);
 // The next request, zeroed, of which request_room() said that it has room.
 struct ob_req *request_add(
 	struct ob_channel *ch, enum ob_req_op op, uint32_t slot, uint32_t gen, uint64_t off);

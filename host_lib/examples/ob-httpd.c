@@ -178,13 +178,14 @@ static bool take_head(struct serve_thread *t, ob_conn_t conn, struct client *c)
 		len += part;
 	}
 	head_len = http_head_len(head, len);
-	if (!head_len && len < sizeof(head)) {
-		if (n == 16) // very short segments
-			refuse(c, 431);
-		return n == 16;
+	if (!head_len && n < 16 && len < sizeof(head)) {
+		if (!c->peer_closed || !len)
+			return false;
+		refuse(c, 400); // half a request
+		return true;
 	}
 	if (!head_len) {
-		refuse(c, 431);
+		refuse(c, 431); // too long, or in too many pieces
 		return true;
 	}
 	ob_consume(t->ch, conn, head_len);

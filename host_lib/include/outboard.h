@@ -99,7 +99,8 @@ void ob_attach_opts_init(struct ob_attach_opts *opts);
 int ob_attach(const struct ob_attach_opts *opts, struct ob_host **host);
 
 // Ends the attachment and frees its memory. Finished writes of closed connections still go out;
-// connections that were not closed are reset. No channel may be in use by any thread.
+// connections that were not closed are reset. No channel may be in use by any thread. Waits up to
+// a second for the engine to take what was asked last.
 void ob_detach(struct ob_host *host);
 
 struct ob_host_info {
