@@ -234,6 +234,48 @@ static void test_rebuilt_output(void)
 	CU_ASSERT_EQUAL(counter_delta(b, drop_tcp_ack_range), 0);
 	CU_ASSERT_EQUAL(HARD_GET(bench_rec(b)->snd_una), 5000);
 	expect(b, .seq = 5001, .len = 1000);
+	expect(b, .seq = 6001, .len = 1000);
+	expect_none(b);
+	bench_free(b);
+}
+
+// TS.Recent is hard, and our own timestamps go on (rule 7).
+static void test_rebuilt_timestamps(void)
+{
+	struct bench *b = bench_new();
+	uint32_t ts;
+
+	establish(b, .mss = 1000, .ts_val = 1000);
+	inject(b, .len = 10, .ts_val = 5000);
+	advance(b, 100000);
+	expect(b, .flags = TCP_ACK, .ack = 11, .ts_ecr = 5000);
+	ts = b->peer_ts_ecr;
+	tcp_forget(&b->t, b->conn);
+	advance(b, 1000);
+	expect(b, .flags = TCP_ACK, .ack = 11, .ts_ecr = 5000);
+	CU_ASSERT(b->peer_ts_ecr - ts <= 2000);
+	inject(b, .len = 10, .ts_val = 4999);
+	CU_ASSERT_EQUAL(host_received(b), 10);
+	CU_ASSERT_EQUAL(counter_delta(b, drop_tcp_paws), 1);
+	flush(b);
+	host_consume(b, 10);
+	bench_free(b);
+}
+
+// What came out of order was never acknowledged: it is forgotten, and its buffers come back.
+static void test_rebuilt_gap(void)
+{
+	struct bench *b = bench_new();
+
+	establish(b);
+	inject(b, .seq = 5001, .len = 1000);
+	CU_ASSERT(b->mem.n_free < b->mem.n_bufs);
+	tcp_forget(&b->t, b->conn);
+	CU_ASSERT_EQUAL(b->mem.n_free, b->mem.n_bufs);
+	CU_ASSERT_EQUAL(b->t.n_ooo_free, b->cfg.limits_ooo);
+	inject(b, .seq = 1, .len = 5000);
+	CU_ASSERT_EQUAL(host_received(b), 5000);
+	host_consume(b, 5000);
 	flush(b);
 	bench_free(b);
 }
@@ -254,7 +296,11 @@ static void test_ack_seq(void)
 		CU_ASSERT(s->len > 0 || s->seq == b->iss + 3001);
 	}
 	CU_ASSERT_EQUAL(host_received(b), 100);
-	host_consume(b, 100);
+	flush(b);
+	inject(b, .ack = 1, .len = 1460);
+	inject(b, .ack = 1, .len = 1460);
+	expect(b, .seq = 3001, .ack = 3021, .len = 0); // though it sends from 1001 on
+	host_consume(b, 3020);
 	flush(b);
 	bench_free(b);
 }
@@ -271,6 +317,8 @@ int main(void)
 		{"closing, forgotten", test_closing_states},
 		{"what a rebuilt connection sends", test_rebuilt_output},
 		{"a rebuilt connection's ACKs count", test_ack_seq},
+		{"timestamps go on", test_rebuilt_timestamps},
+		{"a gap is forgotten", test_rebuilt_gap},
 		CU_TEST_INFO_NULL,
 	};
 

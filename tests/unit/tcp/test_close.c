@@ -230,6 +230,7 @@ static void test_time_wait(void)
 	// RFC 1337: a reset does not end it.
 	inject(b, .flags = TCP_RST, .seq = 2);
 	inject(b, .flags = TCP_RST | TCP_ACK, .seq = 2, .ack = 2);
+	inject(b, .flags = TCP_RST, .seq = 50);
 	expect_none(b);
 	CU_ASSERT_EQUAL(tw_entries(b), 1);
 	// An old segment is answered, an ACK alone is not (no war of ACKs).

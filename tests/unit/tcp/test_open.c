@@ -147,6 +147,13 @@ static void test_scaling(void)
 	expect(b, .seq = 1001, .len = 1000);
 	expect_none(b);
 	bench_free(b);
+	b = bench_new();
+	establish_active(b, .mss = 1000, .wscale = 3, .wnd = 2000); // of a SYN-ACK
+	host_send(b, 10000, 0);
+	expect(b, .seq = 1, .len = 1000);
+	expect(b, .seq = 1001, .len = 1000);
+	expect_none(b);
+	bench_free(b);
 }
 
 // RFC 6298: 1 s, doubled; then it is given up.

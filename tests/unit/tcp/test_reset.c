@@ -77,6 +77,9 @@ static void test_reset_half(void)
 	inject(b, .flags = TCP_RST, .seq = 100000);
 	CU_ASSERT_EQUAL(b->t.n_half_used, 1);
 	expect_none(b);
+	inject(b, .flags = TCP_RST, .seq = 1000);
+	CU_ASSERT_EQUAL(b->t.n_half_used, 1);
+	expect(b, .flags = TCP_ACK, .seq = 1, .ack = 1);
 	inject(b, .flags = TCP_RST, .seq = 1);
 	expect_none(b);
 	CU_ASSERT_EQUAL(b->t.n_half_used, 0);
