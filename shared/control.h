@@ -176,6 +176,11 @@ struct ob_ctl_stat {
 	uint64_t rss_kb;
 	uint64_t mbufs_free;
 	uint64_t mbufs_total;
+	uint64_t recs_free; // connection records, with the next four: what a leak would eat
+	uint64_t half_free; // half-open entries
+	uint64_t pieces_free;
+	uint64_t soft_free;
+	uint64_t ooo_free;
 };
 
 #endif

@@ -280,6 +280,11 @@ static bool row_stat(const struct inspect *in, uint32_t i, void *out)
 	for (uint32_t h = 0; h < in->cfg->limits_hosts; h++)
 		row->hosts += host_there(t, h);
 	row->rss_kb = rss_kb();
+	row->recs_free = LOAD(t->st->n_free_recs);
+	row->half_free = LOAD(t->st->n_free_half);
+	row->pieces_free = LOAD(t->st->n_free_pieces);
+	row->soft_free = LOAD(t->n_soft_free);
+	row->ooo_free = LOAD(t->n_ooo_free);
 	stat_counters(in->cnt, row);
 	if (in->port == NULL)
 		return true;

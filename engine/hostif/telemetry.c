@@ -162,6 +162,11 @@ static void stat_dict(struct rte_tel_data *d, const struct ob_ctl_stat *row)
 	ADD(d, row, rss_kb);
 	ADD(d, row, mbufs_free);
 	ADD(d, row, mbufs_total);
+	ADD(d, row, recs_free);
+	ADD(d, row, half_free);
+	ADD(d, row, pieces_free);
+	ADD(d, row, soft_free);
+	ADD(d, row, ooo_free);
 }
 
 static int reply_stat(const struct inspect *in, const char *params, struct rte_tel_data *d)

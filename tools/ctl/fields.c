@@ -38,6 +38,11 @@ static const struct field stat_fields[] = {
 	F(ob_ctl_stat, rss_kb, "resident memory", KB),
 	F(ob_ctl_stat, mbufs_free, "packet buffers free", NUMBER),
 	F(ob_ctl_stat, mbufs_total, "packet buffers", NUMBER),
+	F(ob_ctl_stat, recs_free, "connection records free", NUMBER),
+	F(ob_ctl_stat, half_free, "half-open entries free", NUMBER),
+	F(ob_ctl_stat, pieces_free, "piece descriptors free", NUMBER),
+	F(ob_ctl_stat, soft_free, "soft states free", NUMBER),
+	F(ob_ctl_stat, ooo_free, "out-of-order states free", NUMBER),
 };
 
 static const struct field conn_fields[] = {

@@ -15,7 +15,7 @@ STAT, CONNS, LISTENERS, GROUPS, HOSTS, COUNTERS, SWITCHOVER = range(1, 8)
 QUESTION = struct.Struct("=QII II")
 PAGE = struct.Struct("=QII iIIIII 128s")
 ROWS = {
-    STAT: struct.Struct("=32s16s32s II QQQ QQQQ QQQQ QQQQ Q QQQ"),
+    STAT: struct.Struct("=32s16s32s II QQQ QQQQ QQQQ QQQQ Q QQQ QQQQQ"),
     CONNS: struct.Struct("=16s16s HHHBB 16s II QQQQQ IIIII HH"),
     LISTENERS: struct.Struct("=16s HHB3s II Q"),
     GROUPS: struct.Struct("=IIIIII"),

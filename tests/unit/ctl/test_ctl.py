@@ -14,7 +14,7 @@ from fake_engine import (CONNS, COUNTERS, GROUPS, HOSTS, LISTENERS, STAT, SWITCH
 
 CTL = None
 STAT_ROW = (b"default", b"0.1.0", b"net_af_packet0", 99, 1, 3_723_000_000, 10, 5, 1234567, 2_500_000,
-            7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 2048, 16000, 16384)
+            7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 2048, 16000, 16384, 18, 19, 20, 21, 22)
 
 
 def run(*args, env=None, timeout=30):

@@ -278,6 +278,11 @@ static void test_stat(void)
 	fix.cnt.rx_pkts = 11;
 	fix.cnt.req_taken = 12;
 	fix.cnt.doorbell_tx = 13;
+	fix.st.n_free_recs = 21;
+	fix.st.n_free_half = 22;
+	fix.st.n_free_pieces = 23;
+	fix.tcp.n_soft_free = 24;
+	fix.tcp.n_ooo_free = 25;
 	fix.port.pool = rte_pktmbuf_pool_create("stat", 255, 0, 0, 256, SOCKET_ID_ANY);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(fix.port.pool);
 	usleep(2000);
@@ -297,6 +302,11 @@ static void test_stat(void)
 	CU_ASSERT(s->rss_kb > 1000);
 	CU_ASSERT_EQUAL(s->mbufs_free, 255);
 	CU_ASSERT_EQUAL(s->mbufs_total, 255);
+	CU_ASSERT_EQUAL(s->recs_free, 21);
+	CU_ASSERT_EQUAL(s->half_free, 22);
+	CU_ASSERT_EQUAL(s->pieces_free, 23);
+	CU_ASSERT_EQUAL(s->soft_free, 24);
+	CU_ASSERT_EQUAL(s->ooo_free, 25);
 	rte_mempool_free(fix.port.pool);
 	fix.in.port = NULL;
 	ask(OB_CTL_STAT, 0);
