@@ -269,6 +269,7 @@ static void drain(struct ob_channel *ch, int64_t deadline_us)
 	struct timespec pause = {.tv_nsec = 50000};
 
 	while (flush(ch) != -EPIPE && (ch->dirty.head != LINK_NONE || !requests_taken(ch))) {
+		intake(ch); // without room for events no request is taken
 		channel_check_gone(ch);
 		if (now_us() > deadline_us)
 			return;

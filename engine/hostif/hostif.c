@@ -12,6 +12,7 @@
 #define GONE_CONNS 2048u // records looked at in a turn for a host that leaves
 #define GONE_NEWS 1024u // connections taken off its lists in a turn
 #define GONE_AGAIN_US 100000u
+#define ENDING_US 1000000u
 
 static_assert(MESSAGES > 3 * 1024, "limits.hosts is at most 1024");
 
@@ -136,14 +137,14 @@ void host_kill(struct hostif *h, struct hostif_host *host, uint64_t *counter)
 	reply(h, HOSTIF_LEAVING, host);
 }
 
-// Its process has ended, or closed the socket.
+// Its process has ended, or closed the socket. Finished writes go out, also those whose requests
+// are in the rings still: hostif_requests() ends it.
 static void detach(struct hostif *h, uint32_t index, uint32_t id)
 {
 	struct hostif_host *host = h->hosts[index];
-	uint64_t no_reason = 0;
 
-	if (host && host->id == id)
-		host_kill(h, host, &no_reason);
+	if (host && host->id == id && host->ending_us == 0)
+		host->ending_us = h->tcp->now_us + ENDING_US;
 }
 
 static void commands_take(struct hostif *h)

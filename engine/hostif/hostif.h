@@ -80,6 +80,8 @@ struct hostif_host {
 	uint32_t free_head; // accept slots that are free, the one used longest ago first
 	uint32_t free_tail;
 	struct hostif_listener listeners[OB_MAX_LISTENERS];
+	// Its process is gone: what it asked for before is still taken, until then at the latest.
+	uint64_t ending_us; // 0: it is there
 	// While going: where the search for its connections is, and when it begins again.
 	uint32_t gone_cursor;
 	uint32_t gone_turns;

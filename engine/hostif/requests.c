@@ -311,14 +311,17 @@ static void refuse(struct call *x, int error)
 	enum ob_ev_type type = x->q.op == OB_RQ_LISTEN ? OB_EV_LISTEN
 		: x->q.op == OB_RQ_CONNECT	       ? OB_EV_CONNECT
 						       : OB_EV_REFUSED;
-	struct ob_event *e = ev_add(x->h, x->c, type, x->q.slot, x->q.gen);
+	struct ob_event *e;
 
-	e->error = error;
-	e->req_op = x->q.op;
 	if (x->bad) {
 		*x->bad += 1;
 		x->host->bad_requests++;
 	}
+	if (x->host->ending_us)
+		return;
+	e = ev_add(x->h, x->c, type, x->q.slot, x->q.gen);
+	e->error = error;
+	e->req_op = x->q.op;
 }
 
 // Returns false when the request stays for a later turn.
@@ -327,6 +330,10 @@ static bool take(struct call *x)
 	int rc;
 
 	x->bad = NULL;
+	if (x->host->ending_us
+		&& (x->q.op == OB_RQ_LISTEN || x->q.op == OB_RQ_CONNECT
+			|| x->q.op == OB_RQ_RELEASE))
+		return true; // for nobody
 	if (x->q.op >= OB_RQ_N)
 		rc = bad(x, &x->h->cnt->req_bad_op, -EOPNOTSUPP);
 	else
@@ -356,7 +363,7 @@ static uint32_t chan_requests(struct hostif *h, struct hostif_chan *c)
 		burst = (uint32_t)n;
 	for (i = 0; i < burst; i++) {
 		// Without room for an answer no question is taken.
-		if (!ev_room(h, c, 1))
+		if (!c->host->ending_us && !ev_room(h, c, 1))
 			break;
 		if (i + PREFETCH_AHEAD < burst)
 			__builtin_prefetch(ob_ring_at(&c->req, PREFETCH_AHEAD));
@@ -374,6 +381,17 @@ static uint32_t chan_requests(struct hostif *h, struct hostif_chan *c)
 	return i;
 }
 
+// A host whose process is gone goes when all that it asked for is done, or has waited long enough.
+static void end_host(struct hostif *h, struct hostif_host *host)
+{
+	uint64_t no_reason = 0;
+
+	for (uint32_t i = 0; i < host->n_chans && h->tcp->now_us < host->ending_us; i++)
+		if (ob_ring_avail(&host->chans[i].req) > 0)
+			return;
+	host_kill(h, host, &no_reason);
+}
+
 uint32_t hostif_requests(struct hostif *h)
 {
 	uint32_t n = 0;
@@ -388,6 +406,8 @@ uint32_t hostif_requests(struct hostif *h)
 				__builtin_prefetch(&host->chans[k + 1].shm->req.tail);
 			n += chan_requests(h, &host->chans[k]);
 		}
+		if (host->ending_us)
+			end_host(h, host);
 	}
 	// What they did is stored: the hosts may use the entries again.
 	for (uint32_t i = 0; n && i < h->n_active; i++) {
