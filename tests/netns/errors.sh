@@ -40,14 +40,15 @@ run "$OBT/obt-host" -t 10000 -n 2 -f 10.77.0.1:7777 connect 10.77.0.50:9 | tee "
 [ "$(awk '{ print $2 }' "$dir/out" | tr '\n' ' ')" = "-EADDRINUSE -ETIMEDOUT " ] || die "one tuple, twice"
 
 echo "--- ports"
+outcomes() { awk '/^[0-9*]/ { print $2 }' "$1" | paste -sd ' '; }
 host "$dir/a" -c 2 listen 10.77.0.1:80 '*:81' 10.77.0.1:80 10.77.0.7:82 '*:0'
 cat "$dir/a"
-awk '{ print $2 }' "$dir/a" | paste -sd ' ' | grep -qx '0 0 -EADDRINUSE -EADDRNOTAVAIL 0 ' || die "listening"
+outcomes "$dir/a" | grep -qx '0 0 -EADDRINUSE -EADDRNOTAVAIL 0' || die "listening"
 [ "$(awk '$1 == "*:0" { print $3 }' "$dir/a")" -ge 1024 ] || die "no port was chosen for port 0"
 host "$dir/b" listen 10.77.0.1:80 '*:80' 10.77.0.1:81 '*:83' '*:84'
 cat "$dir/b"
-awk '{ print $2 }' "$dir/b" | paste -sd ' ' |
-	grep -qx -- '-EADDRINUSE -EADDRINUSE -EADDRINUSE 0 -ENFILE ' || die "another host's ports"
+outcomes "$dir/b" |
+	grep -qx -- '-EADDRINUSE -EADDRINUSE -EADDRINUSE 0 -ENFILE' || die "another host's ports"
 peer refused $OB_ADDR 85 | tee "$dir/out"
 awk '{ exit !($3 < 500) }' "$dir/out" || die "refused, but late"
 peer udp $OB_ADDR 53 || die "no ICMP"
@@ -73,8 +74,7 @@ ends() {
 }
 ends "1 -ENFILE 3 -ETIMEDOUT" -s 3 -n 4 connect 10.77.0.50:9
 ends "1 -ENFILE 32 -ETIMEDOUT" -n 33 connect 10.77.0.50:9
-spawn "$dir/listen" ip netns exec "$N-peer" python3 "$LIB2/peer.py" listen 100
-wait_for 10 grep -qs ready "$dir/listen" || die "no listener"
+in_back "$dir/listen" listen 100
 host "$dir/full" -t 10000 -k -n 17 connect 10.77.0.2:100
 full=$SPAWN_PID
 awk '$2 ~ /^(0|-E)/ { print $2 }' "$dir/full" | sort | uniq -c | awk '{ printf "%s %s ", $1, $2 }' |
@@ -84,6 +84,7 @@ host "$dir/d" -a 1 serve '*:101'
 waits() {
 	local before
 	before=$(counter "$1")
+	: >"$dir/echo"
 	spawn "$dir/echo" ip netns exec "$N-peer" python3 "$LIB2/peer.py" echo $OB_ADDR 101 1000
 	wait_for 10 grew "$1" "$before" || die "no $1"
 	pid_gone "$SPAWN_PID" && die "served without room"
@@ -91,7 +92,6 @@ waits() {
 	wait_for 10 grep -qs whole "$dir/echo" || die "not served though there is room: $(cat "$dir/echo")"
 }
 waits drop_syn_no_conn stop_pid "$full"
-spawn "$dir/hold" ip netns exec "$N-peer" python3 "$LIB2/peer.py" hold $OB_ADDR 101
-wait_for 10 grep -qs ready "$dir/hold" || die "no first client"
+in_back "$dir/hold" hold $OB_ADDR 101
 waits drop_syn_no_slot stop_pid "$SPAWN_PID"
 exit 0

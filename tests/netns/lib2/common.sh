@@ -44,14 +44,18 @@ rows_are() { [ "$(rows "$1" "${3:-True}")" -eq "$2" ]; }
 huge_are() { [ "$(huge_free)" -eq "$1" ]; }
 now_ms() { echo $((${EPOCHREALTIME/[.,]/} / 1000)); }
 
-# host LOG ARGS...: obt-host in the background, ready. Its process: $SPAWN_PID.
-host() {
+# ready LOG COMMAND...: in the background, once it says "ready". Its process: $SPAWN_PID.
+ready() {
 	local log=$1
 	shift
-	spawn "$log" "$OBT/obt-host" "$@"
-	wait_for 10 said_or_gone "$log" "$SPAWN_PID" ready && grep -qx ready "$log" ||
-		die "obt-host $*: $(cat "$log")"
+	: >"$log" # or an earlier "ready" would count
+	spawn "$log" "$@"
+	wait_for 20 said_or_gone "$log" "$SPAWN_PID" ready
+	grep -qx ready "$log" || die "$*: $(cat "$log")"
 }
 said_or_gone() { grep -qs "^$3" "$1" || pid_gone "$2"; }
-# peer ARGS...: peer.py in the kernel's namespace.
+# host LOG ARGS...: obt-host so.
+host() { ready "$1" "$OBT/obt-host" "${@:2}"; }
+# in_back LOG ARGS...: peer.py so, in the kernel's namespace; peer ARGS...: waits for its end.
+in_back() { ready "$1" ip netns exec "$N-peer" python3 "$LIB2/peer.py" "${@:2}"; }
 peer() { run ip netns exec "$N-peer" python3 "$LIB2/peer.py" "$@"; }

@@ -19,7 +19,7 @@ static const struct {
 	{"connect", cmd_connect, "TO...: opens -n connections to each, prints how they ended"},
 	{"listen", cmd_listen, "AT...: prints the outcome of each, then waits for SIGTERM"},
 	{"serve", cmd_serve, "AT: echoes on every channel, a thread each; prints their shares"},
-	{"farewell", cmd_farewell, "AT BYTES: accepts one, writes, closes and ends at once"},
+	{"farewell", cmd_farewell, "AT BYTES: accepts -n, writes (-k: at SIGTERM), closes, ends"},
 	{"block", cmd_block, "WHAT AT: blocks in one call, prints what it returned and when"},
 };
 
@@ -30,7 +30,8 @@ static void usage(void)
 		"  -a N  accept slots    -s N  connect slots   -c N  channels   -b N  backlog\n"
 		"  -n N  how many        -f ADDR:PORT  from    -t MS time-out   -k    keep it "
 		"open\n"
-		"  -N    without hugepages   -r MB  receive buffers\n");
+		"  -N    without hugepages   -r MB  receive buffers   -q N  request ring\n"
+		"  -d    ends with a detach\n");
 	for (unsigned int i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		fprintf(stderr, "  %s %s\n", commands[i].name, commands[i].doc);
 	exit(2);
@@ -108,8 +109,14 @@ int main(int argc, char **argv)
 	ob_attach_opts_init(&o.attach);
 	o.attach.reason = o.reason;
 	o.attach.reason_bytes = sizeof(o.reason);
-	while ((opt = getopt(argc, argv, "+a:s:c:b:n:f:t:r:kN")) != -1) {
+	while ((opt = getopt(argc, argv, "+a:s:c:b:n:f:t:r:q:kdN")) != -1) {
 		switch (opt) {
+		case 'q':
+			o.attach.req_entries = (uint32_t)atoi(optarg);
+			break;
+		case 'd':
+			o.detach = true;
+			break;
 		case 'a':
 			o.attach.accept_slots = (uint32_t)atoi(optarg);
 			break;

@@ -14,6 +14,7 @@ struct host_opts {
 	unsigned int backlog;
 	const char *from;
 	bool keep;
+	bool detach;
 	char reason[128];
 };
 

@@ -5,10 +5,16 @@
   peer.py listen PORT [ADDRESS]           takes connections and reads nothing; prints "ready"
   peer.py hold ADDRESS PORT               connects, prints "ready" after an echo, and waits
   peer.py echo ADDRESS PORT BYTES         sends and gets back; prints "whole"
+  peer.py stream ADDRESS PORT             echoes until SIGTERM; prints bytes and the longest pause
+  peer.py victims ADDRESS PORT COUNT      transfers both ways until all are reset; prints "ready"
+  peer.py collect ADDRESS PORT BYTES COUNT
+                                          what obt-host farewell sends has to come, and its end
   peer.py syns ADDRESS PORT COUNT SOURCE  bare SYNs from addresses SOURCE, SOURCE+1, ...
 """
 
 import random
+import select
+import signal
 import socket
 import struct
 import sys
@@ -74,6 +80,73 @@ def echo(address, port, size):
     print("whole", flush=True)
 
 
+def stream(address, port):
+    """At most 64 KiB on the way, so that a pause is the engine's and not a full queue's."""
+    sock = socket.create_connection((address, int(port)))
+    block = random.Random(2).randbytes(65536)
+    running = [True]
+    signal.signal(signal.SIGTERM, lambda *_: running.clear())
+    total = longest = 0
+    last = time.monotonic()
+    while running:
+        sock.sendall(block)
+        left = len(block)
+        while left:
+            part = sock.recv(left)
+            now = time.monotonic()
+            longest = max(longest, now - last)
+            last = now
+            if not part or part != block[len(block) - left :][: len(part)]:
+                sys.exit(f"wrong after {total} bytes")
+            left -= len(part)
+        total += len(block)
+        if total == len(block):
+            print("ready", flush=True)
+    print(f"bytes {total} longest pause {longest * 1000:.1f} ms", flush=True)
+
+
+def victims(address, port, count):
+    poll = select.poll()
+    socks = {}
+    data = bytes(1 << 16)
+    for _ in range(int(count)):
+        sock = socket.create_connection((address, int(port)))
+        sock.setblocking(False)
+        socks[sock.fileno()] = sock
+        poll.register(sock, select.POLLIN | select.POLLOUT)
+    got = dict.fromkeys(socks, 0)
+    said = False
+    while socks:
+        for fd, event in poll.poll():
+            try:
+                if event & select.POLLOUT:
+                    socks[fd].send(data)
+                part = socks[fd].recv(1 << 16)
+                if not part:
+                    sys.exit("closed in order, not reset")
+                got[fd] += len(part)
+            except BlockingIOError:
+                pass
+            except ConnectionResetError:
+                poll.unregister(fd)
+                socks.pop(fd).close()
+        if not said and min(got.values()) > 100000:
+            said = True
+            print("ready", flush=True)
+    print("reset", flush=True)
+
+
+def collect(address, port, size, count):
+    size, count = int(size), int(count)
+    want = bytes((i * 2654435761 >> 24) & 0xFF for i in range(size))
+    socks = [socket.create_connection((address, int(port)), timeout=20) for _ in range(count)]
+    print("ready", flush=True)
+    for i, sock in enumerate(socks):
+        if exactly(sock, size) != want or sock.recv(1):
+            sys.exit(f"connection {i}: wrong bytes")
+    print("whole", flush=True)
+
+
 def checksum(data):
     if len(data) % 2:
         data += b"\0"
@@ -98,5 +171,5 @@ def syns(address, port, count, source):
 
 
 if __name__ == "__main__":
-    commands = {f.__name__: f for f in (refused, udp, listen, hold, echo, syns)}
+    commands = {f.__name__: f for f in (refused, udp, listen, hold, echo, stream, victims, collect, syns)}
     commands[sys.argv[1]](*sys.argv[2:])
