@@ -184,7 +184,7 @@ static void soft_rebuild(struct tcp *t, struct tcp_soft *s)
 	t->cc->init(s, s->snd_mss, 1);
 	s->snd_wnd = s->snd_mss;
 	s->max_wnd = 65535u << peer_shift(r);
-	s->flags = SOFT_REBUILT | (s->snd_max > s->snd_una ? SOFT_LOSS : 0);
+	s->flags |= SOFT_REBUILT | (s->snd_max > s->snd_una ? SOFT_LOSS : 0);
 	COUNT(t->cnt, tcp_soft_rebuilt);
 	if (!host_has_taken(t, r))
 		bits |= rec_flags(r) & REC_ACTIVE ? TCP_EV_CONNECT : TCP_EV_ACCEPT;
@@ -236,7 +236,6 @@ void tcp_forget(struct tcp *t, uint32_t conn)
 	s->notify = (uint16_t)notify;
 	s->flags = listed;
 	soft_rebuild(t, s);
-	s->flags |= listed;
 }
 
 void conn_timer(struct tcp *t, struct tcp_soft *s)
@@ -361,9 +360,13 @@ static uint64_t next_rand(struct tcp *t)
 
 void tcp_amnesia(struct tcp *t, uint64_t ppm)
 {
+	// Those in use lie low in the array: that is where free ones are taken from.
+	uint32_t used = t->n_soft - t->n_soft_free;
+	uint32_t range = 2 * used < t->n_soft ? 2 * used : t->n_soft;
+
 	// A few candidates a turn are enough, and keep a turn short with many connections.
-	for (unsigned i = 0; i < 16; i++) {
-		uint32_t at = (uint32_t)(next_rand(t) % t->n_soft);
+	for (unsigned i = 0; used && i < 16; i++) {
+		uint32_t at = (uint32_t)(next_rand(t) % range);
 
 		if (t->soft[at].conn != TCP_NONE && next_rand(t) % 1000000 < ppm)
 			tcp_forget(t, t->soft[at].conn);
