@@ -197,6 +197,8 @@ int tcp_release(struct tcp *t, uint32_t conn)
 {
 	if (!over(tcp_rec(t, conn)))
 		return -EBUSY;
+	if (rec_phase(tcp_rec(t, conn)) == REC_FREE)
+		return -EALREADY;
 	conn_free(t, conn);
 	return 0;
 }
