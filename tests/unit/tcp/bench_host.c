@@ -105,7 +105,12 @@ int host_listen(struct bench *b)
 
 int host_connect(struct bench *b)
 {
-	struct tcp_open o = {.lport = PORT, .rport = PEER_PORT};
+	return host_connect_from(b, PORT);
+}
+
+int host_connect_from(struct bench *b, uint16_t lport)
+{
+	struct tcp_open o = {.lport = lport, .rport = PEER_PORT};
 	int rc;
 
 	bench_start(b);

@@ -17,7 +17,9 @@ uint8_t bench_pattern(uint64_t off)
 
 static unsigned sink_room(void *ctx)
 {
-	return ((struct bench *)ctx)->room;
+	const struct bench *b = ctx;
+
+	return b->used < b->room ? b->room - b->used : 0;
 }
 
 static int sink_emit(void *ctx, const struct seg_out *s)
@@ -35,6 +37,7 @@ static int sink_emit(void *ctx, const struct seg_out *s)
 	CU_ASSERT_FATAL(b->cap_tail - b->cap_head < BENCH_SEGS);
 	CU_ASSERT_FATAL(s->len <= sizeof(c->data) && s->n_iov <= SEG_IOV && s->opt_len <= 40);
 	b->cap_tail++;
+	b->used++;
 	c->s = *s;
 	c->at_us = b->now_us;
 	for (unsigned i = 0; i < s->n_iov; i++) {
@@ -201,6 +204,7 @@ void turn(struct bench *b)
 	tcp_timers(&b->t);
 	tcp_output(&b->t);
 	tcp_commit(&b->t);
+	b->used = 0;
 	for (unsigned i = from; i != b->cap_tail; i++)
 		b->commits_wrong += !committed(b, &b->caps[i % BENCH_SEGS]);
 	for (uint32_t i = 0; b->amnesia && i < N_CONNS; i++)

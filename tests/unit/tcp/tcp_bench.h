@@ -80,7 +80,8 @@ struct bench {
 	// The wire
 	struct cap *caps;
 	unsigned cap_head, cap_tail; // captured and not yet expected
-	unsigned room;
+	unsigned room; // segments that may leave in a turn
+	unsigned used; // of it
 	int emit_error; // what the next emit returns, once
 	bool hold; // helpers queue and do not turn
 	bool amnesia; // forget every connection after each turn
@@ -138,6 +139,7 @@ void counter_mark(struct bench *b);
 // The host. Each returns what TCP does.
 int host_listen(struct bench *b);
 int host_connect(struct bench *b); // from PORT to PEER_PORT
+int host_connect_from(struct bench *b, uint16_t lport);
 int host_send(struct bench *b, uint32_t len, unsigned flags);
 int host_consume(struct bench *b, uint64_t upto); // compares what it takes
 int host_shutdown(struct bench *b);

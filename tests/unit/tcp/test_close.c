@@ -390,6 +390,7 @@ static void test_release(void)
 	CU_ASSERT_EQUAL(bench_error(b), ECONNRESET);
 	CU_ASSERT_EQUAL(b->n_freed, 0);
 	CU_ASSERT_EQUAL(tcp_release(&b->t, b->conn), 0);
+	CU_ASSERT_EQUAL(tcp_release(&b->t, b->conn), -EALREADY);
 	CU_ASSERT_EQUAL(b->n_freed, 1);
 	bench_free(b);
 }
