@@ -266,7 +266,9 @@ static void ring_bell(struct hostif *h, struct hostif_chan *c)
 	uint32_t sleeping = atomic_load_explicit(&c->shm->host_sleeping, memory_order_acquire);
 	uint32_t head = atomic_load_explicit(&c->shm->ev.head, memory_order_acquire);
 
-	if (!sleeping) {
+	// One that has taken all meanwhile needs no doorbell. It must not get one either: it would be
+	// woken, find nothing and sleep again with the same head, as if that doorbell still rang.
+	if (!sleeping || head == c->ev.mine) {
 		c->rang = false;
 		return;
 	}
