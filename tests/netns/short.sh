@@ -14,7 +14,8 @@ require_root
 few=20000 many=${OB_SHORT:-200000}
 
 load_up short tcp.msl2_ms=2000 tcp.port_min=1024
-in_peer "$N" sh -c 'cd /proc/sys/net/ipv4 && echo 1 >tcp_tw_reuse && echo 10000 65535 >ip_local_port_range'
+in_peer "$N" sh -c 'cd /proc/sys/net/ipv4 && echo 1 >tcp_tw_reuse &&
+	echo 10000 65535 >ip_local_port_range && echo 300000 >tcp_max_tw_buckets'
 
 # at_rest: no connection is left in any state.
 at_rest() {
