@@ -365,7 +365,7 @@ void tcp_amnesia(struct tcp *t, uint64_t ppm)
 	uint32_t range = 2 * used < t->n_soft ? 2 * used : t->n_soft;
 
 	// A few candidates a turn are enough, and keep a turn short with many connections.
-	for (unsigned i = 0; used && i < 16; i++) {
+	for (unsigned i = 0; i < used && i < 16; i++) {
 		uint32_t at = (uint32_t)(next_rand(t) % range);
 
 		if (t->soft[at].conn != TCP_NONE && next_rand(t) % 1000000 < ppm)
