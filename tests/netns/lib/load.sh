@@ -118,7 +118,7 @@ check() {
 		load = lambda name: {k: json.load(open(f"{directory}/{name}.{k}.json")) for k in kinds}
 		a, b = load(first), load(second)
 		rose = {k: v - a["counters"][k] for k, v in b["counters"].items()}
-		if not eval(expression, {"a": a, "b": b}, rose):
+		if not eval(f"({expression})", {"a": a, "b": b}, rose):
 		    changed = {k: v for k, v in rose.items() if v}
 		    sys.exit(f"rose by {changed}\nstat {b['stat']}\ngroups {b['groups']}\nhosts {b['hosts']}")
 	END
