@@ -39,7 +39,7 @@ spawn "$dir/first.log" env LD_LIBRARY_PATH="$lib" "$dir/first"
 first=$SPAWN_PID
 listening() { ctl "$ENGINE_SOCKET" listeners --json | grep -q '"lport": *7\b'; }
 wait_for 10 listening || die "it does not listen: $(cat "$dir/first.log")"
-run ip netns exec "$R-peer" python3 - <<'PY' || die "no echo"
+cat >"$dir/echo.py" <<'PY'
 import os
 import socket
 import threading
@@ -57,6 +57,7 @@ threading.Thread(target=send).start()
 got = b"".join(iter(lambda: s.recv(65536), b""))
 assert got == data, f"{len(got)} bytes came back, or other ones"
 PY
+run ip netns exec "$R-peer" python3 "$dir/echo.py" || die "no echo"
 
 echo "--- watching"
 for what in stat conns listeners hosts groups counters; do
