@@ -3,6 +3,7 @@
   peer.py refused ADDRESS PORT            a connection is refused at once; prints after how long
   peer.py udp ADDRESS PORT                a datagram is answered with "port unreachable"
   peer.py listen PORT [ADDRESS]           takes connections and reads nothing; prints "ready"
+  peer.py serve PORT                      echoes what it gets; prints "ready"
   peer.py hold ADDRESS PORT               connects, prints "ready" after an echo, and waits
   peer.py echo ADDRESS PORT BYTES         sends and gets back; prints "whole"
   peer.py stream ADDRESS PORT             echoes until SIGTERM; prints bytes and the longest pause
@@ -18,6 +19,7 @@ import signal
 import socket
 import struct
 import sys
+import threading
 import time
 
 
@@ -50,6 +52,21 @@ def listen(port, address="0.0.0.0"):
     kept = []
     while True:
         kept.append(sock.accept()[0])
+
+
+def serve(port):
+    def one(sock):
+        try:
+            while data := sock.recv(1 << 16):
+                sock.sendall(data)
+        except OSError:
+            pass
+        sock.close()
+
+    sock = socket.create_server(("0.0.0.0", int(port)), backlog=1024)
+    print("ready", flush=True)
+    while True:
+        threading.Thread(target=one, args=(sock.accept()[0],), daemon=True).start()
 
 
 def exactly(sock, size):
@@ -171,5 +188,5 @@ def syns(address, port, count, source):
 
 
 if __name__ == "__main__":
-    commands = {f.__name__: f for f in (refused, udp, listen, hold, echo, stream, victims, collect, syns)}
+    commands = {f.__name__: f for f in (refused, udp, listen, serve, hold, echo, stream, victims, collect, syns)}
     commands[sys.argv[1]](*sys.argv[2:])
