@@ -92,7 +92,7 @@ static int end(struct ob_channel *ch, ob_conn_t conn, uint8_t how)
 	c->want_write = 0;
 	ch->n_conns--;
 	// A close with anything unread is a reset, so the engine has to know what was read.
-	if (how == DIRTY_CLOSE && c->rx_untold && !c->rx_ready)
+	if (how == DIRTY_CLOSE && c->rx_untold)
 		how |= DIRTY_CONSUMED;
 	conn_drop_rx(ch, c);
 	conn_dirty(ch, c, c->phase == PHASE_OVER ? DIRTY_RELEASE : how);

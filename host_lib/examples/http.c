@@ -123,8 +123,10 @@ static int parse_request_line(struct http_request *r, const char *line, size_t l
 	method_len = (size_t)(space - line);
 	target = space + 1;
 	version = memchr(target, ' ', len - method_len - 1);
-	if (!version || line + len - version != 9 || strncmp(version, " HTTP/1.", 8) != 0)
-		return version && strncmp(version, " HTTP/", 6) == 0 ? 505 : 400;
+	if (!version || line + len - version != 9 || strncmp(version, " HTTP/", 6) != 0)
+		return 400;
+	if (version[6] != '1' || version[7] != '.')
+		return 505;
 	r->keep_alive = version[8] != '0';
 	r->method = method_len == 3 && memcmp(line, "GET", 3) == 0 ? HTTP_GET
 		: method_len == 4 && memcmp(line, "HEAD", 4) == 0  ? HTTP_HEAD

@@ -95,8 +95,10 @@ static bool publish(struct fake *f, uint32_t ch, const struct ob_event *e)
 {
 	struct fake_chan *c = &f->chans[ch];
 
-	if (ob_ring_room(&c->ev, 1) < 1)
+	if (ob_ring_room(&c->ev, 1) < 1) {
+		f->put_off = true;
 		return false;
+	}
 	*(struct ob_event *)ob_ring_at(&c->ev, 0) = *e;
 	ob_ring_advance(&c->ev, 1);
 	return true;
@@ -234,8 +236,10 @@ static void take(struct fake *f, uint32_t ch, const struct ob_req *r)
 
 unsigned int echo_turn(struct fake *f)
 {
+	bool published[FAKE_CHANNELS];
 	unsigned int taken = 0;
 
+	f->put_off = false;
 	for (uint32_t ch = 0; ch < f->l.n_channels; ch++) {
 		struct fake_chan *c = &f->chans[ch];
 		int n = ob_ring_avail(&c->req);
@@ -253,14 +257,17 @@ unsigned int echo_turn(struct fake *f)
 	}
 	for (uint32_t slot = 0; slot < f->l.n_slots_accept + f->l.n_slots_connect; slot++)
 		serve(f, slot);
-	for (uint32_t ch = 0; ch < f->l.n_channels; ch++)
-		taken += ob_ring_publish(&f->chans[ch].ev);
-	atomic_fetch_add(&f->turns, 1); // a full fence
 	for (uint32_t ch = 0; ch < f->l.n_channels; ch++) {
-		if (!atomic_load_explicit(&f->chans[ch].shm->host_sleeping, memory_order_relaxed))
-			continue;
-		send(f->chans[ch].bell, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+		published[ch] = ob_ring_publish(&f->chans[ch].ev);
+		taken += published[ch];
 	}
+	atomic_fetch_add(&f->turns, 1); // a full fence
+	// Not a bell more than the rule asks for: each one could hide a wake-up that was lost.
+	for (uint32_t ch = 0; ch < f->l.n_channels; ch++)
+		if (published[ch]
+			&& atomic_load_explicit(
+				&f->chans[ch].shm->host_sleeping, memory_order_relaxed))
+			send(f->chans[ch].bell, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 	return taken;
 }
 
@@ -283,9 +290,10 @@ static void engine_sleep(struct fake *f)
 		p[ch] = (struct pollfd){.fd = f->chans[ch].bell, .events = POLLIN};
 	atomic_store(&hdr->engine_sleeping, 1);
 	atomic_fetch_add(&f->turns, 1);
-	// 20 ms: an event that found its ring full is tried again; a lost bell shows as slowness.
-	if (!requests_waiting(f))
-		poll(p, f->l.n_channels, 20);
+	// An event that found its ring full is tried again. Requests without a bell are a mistake.
+	if (!requests_waiting(f) && poll(p, f->l.n_channels, f->put_off ? 1 : 20) == 0
+		&& requests_waiting(f) && poll(p, f->l.n_channels, 1000) == 0)
+		wrong(f);
 	atomic_store(&hdr->engine_sleeping, 0);
 	for (uint32_t ch = 0; ch < f->l.n_channels; ch++)
 		while (recv(f->chans[ch].bell, junk, sizeof(junk), MSG_DONTWAIT) > 0)
@@ -299,7 +307,8 @@ static void *run(void *arg)
 
 	while (!atomic_load(&f->stop)) {
 		idle = echo_turn(f) ? 0 : idle + 1;
-		if (idle > 50)
+		// Sometimes at once, so that the last look before sleeping matters.
+		if (idle > (unsigned int)rand_r(&f->seed) % 64)
 			engine_sleep(f);
 	}
 	return NULL;

@@ -54,6 +54,7 @@ struct fake {
 	_Atomic uint64_t bells_rx;
 	_Atomic uint64_t turns;
 	unsigned int seed;
+	bool put_off; // an event found its ring full
 	unsigned int repeat; // one event in so many comes twice, 0: none
 	struct echo_conn *echo;
 	uint32_t window;
@@ -105,10 +106,13 @@ void echo_fini(struct fake *f);
 void suite_attach(void);
 void suite_conn(void);
 void suite_stream(void);
+void suite_limits(void);
 void suite_gone(void);
 void suite_sleep(void);
+void suite_litmus(void);
 void suite_threads(void);
 void suite_wait(void);
 void suite_arena(void);
+void suite_http(void);
 
 #endif

@@ -10,12 +10,15 @@ static const struct {
 	void (*add)(void);
 } suites[] = {
 	{"arena", suite_arena},
+	{"http", suite_http},
 	{"attach", suite_attach},
 	{"conn", suite_conn},
 	{"stream", suite_stream},
+	{"limits", suite_limits},
 	{"gone", suite_gone},
 	{"wait", suite_wait},
 	{"sleep", suite_sleep},
+	{"litmus", suite_litmus},
 	{"threads", suite_threads},
 };
 

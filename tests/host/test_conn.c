@@ -329,6 +329,42 @@ static void closed_first(void)
 	fake_stop(&f);
 }
 
+// A connection that has events to report is closed, over and released before a poll; those behind
+// it are reported all the same.
+static void released_unreported(void)
+{
+	struct fake f;
+	struct ob_host *h;
+	struct ob_channel *ch = fake_one(&f, &h);
+	struct ob_app_event e[8];
+	struct ob_req r;
+	ob_conn_t c[3];
+	char byte;
+	int l = listening(&f, ch);
+
+	for (uint32_t i = 0; i < 3; i++) {
+		fake_accept(&f, 0, (uint32_t)l, i, 1);
+		c[i] = one(ch, OB_ACCEPTED).conn;
+	}
+	for (uint32_t i = 0; i < 3; i++)
+		fake_data(&f, 0, i, 1, 0, 5, 0);
+	CU_ASSERT_EQUAL(ob_recv_wait(ch, c[2], &byte, 1, 0), 1); // takes events, reports none
+	ob_close(ch, c[0]);
+	fake_closed(&f, 0, 0, 1, 0);
+	CU_ASSERT_EQUAL(ob_recv_wait(ch, c[2], &byte, 1, 0), 1);
+	CU_ASSERT_EQUAL(ob_accept_wait(ch, l, &c[0], 0), -EAGAIN);
+	ob_flush(ch);
+	r.op = OB_RQ_NOP;
+	while (r.op != OB_RQ_RELEASE && fake_req(&f, 0, &r))
+		;
+	CU_ASSERT_EQUAL(r.op, OB_RQ_RELEASE);
+	CU_ASSERT_EQUAL(ob_poll(ch, e, 8, 0), 2);
+	CU_ASSERT_EQUAL(e[0].conn, c[1]);
+	CU_ASSERT_EQUAL(e[1].conn, c[2]);
+	ob_detach(h);
+	fake_stop(&f);
+}
+
 // An event says something bad: nothing happens, and it is counted.
 static void nonsense(void)
 {
@@ -413,6 +449,7 @@ void suite_conn(void)
 	CU_ADD_TEST(s, connect_errors);
 	CU_ADD_TEST(s, connect_slots);
 	CU_ADD_TEST(s, closed_first);
+	CU_ADD_TEST(s, released_unreported);
 	CU_ADD_TEST(s, nonsense);
 	CU_ADD_TEST(s, options);
 }

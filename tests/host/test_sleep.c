@@ -58,7 +58,8 @@ static uint64_t turns_wanted(uint64_t usual)
 	return env ? strtoull(env, NULL, 10) : usual;
 }
 
-// Ping-pong with an engine that sleeps whenever it can. A lost wake-up shows as the fake's 20 ms.
+// Ping-pong with an engine that sleeps whenever it can. A lost wake-up shows as a time-out, here or
+// in the fake.
 static void ping_pong(bool by_fd)
 {
 	struct fake f;

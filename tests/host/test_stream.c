@@ -1,76 +1,7 @@
-// Data both ways: offsets, spans, repeated events, full rings and a full arena.
-#include <CUnit/CUnit.h>
+// Data both ways: offsets, spans, repeated events.
 #include <stdlib.h>
 
-#include "tests/host/fake.h"
-
-static const struct ob_endpoint peer = {.addr = {[10] = 0xff, 0xff, 10, 0, 0, 2}, .port = 80};
-
-struct one {
-	struct fake f;
-	struct ob_host *h;
-	struct ob_channel *ch;
-	ob_conn_t c;
-	uint32_t slot;
-	uint32_t gen;
-};
-
-static void connect_one(struct one *t)
-{
-	struct ob_app_event e;
-	struct ob_req r;
-
-	CU_ASSERT_EQUAL_FATAL(ob_connect(t->ch, &peer, NULL, NULL, &t->c), 0);
-	ob_flush(t->ch);
-	r = fake_expect(&t->f, 0, OB_RQ_CONNECT);
-	t->slot = r.slot;
-	t->gen = r.gen;
-	fake_connected(&t->f, 0, r.slot, r.gen, 0);
-	CU_ASSERT_EQUAL_FATAL(ob_poll(t->ch, &e, 1, 0), 1);
-}
-
-static void begin(struct one *t)
-{
-	t->ch = fake_one(&t->f, &t->h);
-	connect_one(t);
-}
-
-static void end(struct one *t)
-{
-	ob_detach(t->h);
-	fake_stop(&t->f);
-}
-
-static int poll_one(struct one *t, uint32_t type)
-{
-	struct ob_app_event e = {0};
-	int n = ob_poll(t->ch, &e, 1, 0);
-
-	return n == 1 && e.type == type;
-}
-
-static void none(struct one *t)
-{
-	struct ob_app_event e;
-
-	CU_ASSERT_EQUAL(ob_poll(t->ch, &e, 1, 0), 0);
-}
-
-static bool right(const uint8_t *p, uint64_t off, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if (p[i] != fake_byte(off + i))
-			return false;
-	return true;
-}
-
-static uint64_t arena_used(const struct one *t)
-{
-	struct ob_channel_stats st;
-
-	ob_channel_stats(t->ch, &st);
-	return st.arena_used;
-}
+#include "tests/host/one.h"
 
 static void sending(void)
 {
@@ -174,86 +105,6 @@ static void much(void)
 	end(&t);
 }
 
-static void send_buffer_full(void)
-{
-	static uint8_t big[2 << 20];
-	struct one t;
-	struct ob_req r;
-	uint64_t to = 0;
-
-	begin(&t);
-	CU_ASSERT_EQUAL(ob_send(t.ch, t.c, big, sizeof(big), 0), 1 << 20); // the limit
-	none(&t); // no WRITABLE unasked
-	CU_ASSERT_EQUAL(ob_send(t.ch, t.c, big, 1, 0), -EAGAIN);
-	while (fake_req(&t.f, 0, &r))
-		to = r.off + r.len;
-	CU_ASSERT_EQUAL(to, 1 << 20);
-	fake_sent(&t.f, 0, t.slot, t.gen, 1000);
-	none(&t); // too little to be worth it
-	fake_sent(&t.f, 0, t.slot, t.gen, 600000);
-	CU_ASSERT(poll_one(&t, OB_WRITABLE));
-	none(&t); // once
-	CU_ASSERT_EQUAL(ob_send(t.ch, t.c, big, sizeof(big), 0), 600000);
-	end(&t);
-}
-
-// Connections that fill the arena together: those that wait get their turn as it empties.
-static void arena_full(void)
-{
-	static uint8_t big[1 << 20];
-	struct one t;
-	struct ob_app_event e[8];
-	struct ob_req r;
-	ob_conn_t c[4];
-	uint32_t slot[4];
-	uint64_t to = 0;
-	int n;
-
-	t.ch = fake_one(&t.f, &t.h);
-	for (int i = 0; i < 4; i++) {
-		connect_one(&t);
-		c[i] = t.c;
-		slot[i] = t.slot;
-	}
-	CU_ASSERT_EQUAL(ob_send(t.ch, c[0], big, sizeof(big), 0), 1 << 20);
-	CU_ASSERT_EQUAL(ob_send(t.ch, c[1], big, sizeof(big), 0), 1 << 20);
-	CU_ASSERT_EQUAL(ob_send(t.ch, c[2], big, 10, 0), -EAGAIN);
-	CU_ASSERT_EQUAL(ob_send(t.ch, c[3], big, 10, 0), -EAGAIN);
-	CU_ASSERT_EQUAL(ob_send(t.ch, c[3], big, 10, 0), -EAGAIN);
-	ob_flush(t.ch);
-	while (fake_req(&t.f, 0, &r))
-		if (r.slot == slot[0])
-			to = r.off + r.len;
-	CU_ASSERT_EQUAL(to, 1 << 20);
-	CU_ASSERT_EQUAL(ob_poll(t.ch, e, 8, 0), 0);
-	fake_sent(&t.f, 0, slot[0], 1, 65536);
-	n = ob_poll(t.ch, e, 8, 0);
-	CU_ASSERT_EQUAL(n, 2);
-	CU_ASSERT_EQUAL(e[0].type, OB_WRITABLE);
-	CU_ASSERT_EQUAL(e[0].conn, c[2]); // the first to ask is the first served
-	CU_ASSERT_EQUAL(e[1].conn, c[3]);
-	CU_ASSERT_EQUAL(ob_send(t.ch, c[2], big, 10, 0), 10);
-	CU_ASSERT_EQUAL(ob_send(t.ch, c[3], big, 10, 0), 10);
-	// One that waits and is closed is forgotten, its slot included.
-	CU_ASSERT_EQUAL(ob_send(t.ch, c[2], big, sizeof(big), 0) > 0, 1);
-	CU_ASSERT_EQUAL(ob_send(t.ch, c[3], big, sizeof(big), 0) > 0
-			|| ob_send(t.ch, c[3], big, 1, 0) == -EAGAIN,
-		1);
-	CU_ASSERT_EQUAL(ob_send(t.ch, c[3], big, sizeof(big), 0), -EAGAIN);
-	ob_abort(t.ch, c[3]);
-	ob_flush(t.ch);
-	fake_closed(&t.f, 0, slot[3], 1, -ECONNABORTED);
-	ob_poll(t.ch, e, 8, 0);
-	ob_flush(t.ch);
-	r.op = 0;
-	while (r.op != OB_RQ_RELEASE && fake_req(&t.f, 0, &r))
-		;
-	CU_ASSERT_EQUAL(r.op, OB_RQ_RELEASE);
-	fake_sent(&t.f, 0, slot[0], 1, 1 << 20);
-	CU_ASSERT_EQUAL(ob_poll(t.ch, e, 8, 0), 0);
-	end(&t);
-}
-
 static void receiving(void)
 {
 	struct one t;
@@ -342,81 +193,6 @@ static void repeated(void)
 	end(&t);
 }
 
-// The request ring is full for as long as it likes: nothing is lost, and the order is kept.
-static void requests_full(void)
-{
-	struct one t;
-	struct ob_req r;
-	ob_conn_t other;
-	ob_conn_t c[40];
-	uint32_t slots[40];
-	uint32_t closes = 0;
-	uint32_t consumed = 0;
-	uint32_t sends = 0;
-	char byte;
-
-	t.ch = fake_one(&t.f, &t.h);
-	for (int i = 0; i < 40; i++) {
-		connect_one(&t);
-		c[i] = t.c;
-		slots[i] = t.slot;
-		fake_data(&t.f, 0, t.slot, t.gen, 0, 1, 0);
-		CU_ASSERT(poll_one(&t, OB_READABLE));
-	}
-	for (int i = 0; i < 40; i++) {
-		CU_ASSERT_EQUAL(ob_recv(t.ch, c[i], &byte, 1), 1);
-		if (i % 2)
-			CU_ASSERT_EQUAL(ob_send(t.ch, c[i], "abc", 3, 0), 3);
-		CU_ASSERT_EQUAL(ob_shutdown(t.ch, c[i]), 0);
-		CU_ASSERT_EQUAL(ob_close(t.ch, c[i]), 0);
-	}
-	CU_ASSERT_EQUAL(ob_flush(t.ch), -EAGAIN); // 120 requests, 64 entries
-	CU_ASSERT_EQUAL(ob_connect(t.ch, &peer, NULL, NULL, &other), -EAGAIN);
-	CU_ASSERT_EQUAL(ob_arm(t.ch), 1); // nobody would wake us for room
-	while (closes < 40) {
-		if (!fake_req(&t.f, 0, &r)) {
-			ob_flush(t.ch);
-			continue;
-		}
-		CU_ASSERT_EQUAL(r.slot, slots[closes]);
-		sends += r.op == OB_RQ_SEND;
-		consumed += r.op == OB_RQ_CONSUMED || (r.op == OB_RQ_SEND && r.send.consumed == 1);
-		closes += r.op == OB_RQ_CLOSE;
-	}
-	CU_ASSERT_EQUAL(sends, 20);
-	CU_ASSERT_EQUAL(consumed, 40);
-	CU_ASSERT_EQUAL(ob_flush(t.ch), 0);
-	CU_ASSERT(fake_quiet(&t.f, 0));
-	end(&t);
-}
-
-// The event ring is full until the library reads.
-static void events_full(void)
-{
-	struct one t;
-	struct ob_event e = {.type = OB_EV_DATA, .n = 1};
-	uint8_t buf[100];
-	int n = 0;
-
-	begin(&t);
-	e.slot = t.slot;
-	e.gen = t.gen;
-	for (;; n++) {
-		e.data.off = (uint64_t)n;
-		e.data.spans[0] = ob_span_make(t.f.l.rx_off + (uint64_t)n, 1);
-		t.f.seg[t.f.l.rx_off + (uint64_t)n] = fake_byte((uint64_t)n);
-		if (!fake_event(&t.f, 0, &e))
-			break;
-	}
-	CU_ASSERT_EQUAL(n, 64);
-	CU_ASSERT(poll_one(&t, OB_READABLE));
-	CU_ASSERT(fake_event(&t.f, 0, &e));
-	poll_one(&t, 0);
-	CU_ASSERT_EQUAL(ob_recv(t.ch, t.c, buf, 100), 65);
-	CU_ASSERT(right(buf, 0, 64));
-	end(&t);
-}
-
 // More happened than fits into one call.
 static void few_at_a_time(void)
 {
@@ -466,12 +242,8 @@ void suite_stream(void)
 
 	CU_ADD_TEST(s, sending);
 	CU_ADD_TEST(s, much);
-	CU_ADD_TEST(s, send_buffer_full);
-	CU_ADD_TEST(s, arena_full);
 	CU_ADD_TEST(s, receiving);
 	CU_ADD_TEST(s, repeated);
-	CU_ADD_TEST(s, requests_full);
-	CU_ADD_TEST(s, events_full);
 	CU_ADD_TEST(s, few_at_a_time);
 	CU_ADD_TEST(s, close_unread);
 }
