@@ -236,7 +236,7 @@ static void take(struct fake *f, uint32_t ch, const struct ob_req *r)
 
 unsigned int echo_turn(struct fake *f)
 {
-	bool published[FAKE_CHANNELS];
+	bool published[FAKE_CHANNELS] = {false};
 	unsigned int taken = 0;
 
 	f->put_off = false;
