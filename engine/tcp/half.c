@@ -324,6 +324,17 @@ static void syn_sent_input(struct tcp *t, uint32_t id, const struct seg_in *in)
 	half_send(t, id);
 }
 
+// Says again what was said in the SYN-ACK, with its window, which is scaled from here on.
+static void half_ack(struct tcp *t, const struct half *h, const struct tcp_half_soft *hs)
+{
+	uint32_t wnd = tcp_rcv_wnd(t);
+	struct seg_tuple k = half_tuple(h);
+
+	wnd = (wnd < 65535 ? wnd : 65535) >> (h->wscale >> 4);
+	reply_ack(t, &k, h->iss + 1, h->irs + 1, (uint16_t)wnd,
+		h->opts & OB_NEG_TS ? &hs->ts_recent : NULL);
+}
+
 // Section 3.10.7.4 for SYN-RECEIVED.
 static void syn_rcvd_input(struct tcp *t, uint32_t id, const struct seg_in *in)
 {
@@ -345,14 +356,14 @@ static void syn_rcvd_input(struct tcp *t, uint32_t id, const struct seg_in *in)
 		// First, the sequence number.
 		COUNT(t->cnt, drop_tcp_window);
 		if (!(in->flags & TCP_RST) && net_limit_take(&t->challenge_limit, t->now_us))
-			reply_ack(t, &in->t, h->iss + 1, h->irs + 1);
+			half_ack(t, h, hs);
 		return;
 	} else if (in->flags & TCP_RST) {
 		// Second, the RST bit (RFC 5961 section 3.2).
 		if (in->seq != h->irs + 1) {
 			COUNT(t->cnt, drop_tcp_rst_challenge);
 			if (net_limit_take(&t->challenge_limit, t->now_us))
-				reply_ack(t, &in->t, h->iss + 1, h->irs + 1);
+				half_ack(t, h, hs);
 			return;
 		}
 		COUNT(t->cnt, tcp_reset_rx);
@@ -362,7 +373,7 @@ static void syn_rcvd_input(struct tcp *t, uint32_t id, const struct seg_in *in)
 		// Fourth, the SYN bit (RFC 5961 section 4.2).
 		COUNT(t->cnt, drop_tcp_syn_challenge);
 		if (net_limit_take(&t->challenge_limit, t->now_us))
-			reply_ack(t, &in->t, h->iss + 1, h->irs + 1);
+			half_ack(t, h, hs);
 		return;
 	}
 	// Fifth, the ACK field.

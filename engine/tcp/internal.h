@@ -136,7 +136,9 @@ bool rx_ack(struct tcp_rx *x);
 // reply.c
 void reply_reset(struct tcp *t, const struct seg_in *in); // for no connection
 void reply_reset_conn(struct tcp *t, const struct rec *r, const struct tcp_soft *s);
-void reply_ack(struct tcp *t, const struct seg_tuple *k, uint32_t seq, uint32_t ack);
+// A bare ACK of no record. wnd: as on the wire; ts_ecr: NULL where timestamps are not in use.
+void reply_ack(struct tcp *t, const struct seg_tuple *k, uint32_t seq, uint32_t ack, uint16_t wnd,
+	const uint32_t *ts_ecr);
 bool challenge(struct tcp *t, struct tcp_soft *s); // RFC 5961, rate limited
 void tw_input(struct tcp *t, struct tw *e, const struct seg_in *in);
 

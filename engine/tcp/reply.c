@@ -40,12 +40,17 @@ void reply_reset_conn(struct tcp *t, const struct rec *r, const struct tcp_soft 
 	emit_bare(t, &o);
 }
 
-void reply_ack(struct tcp *t, const struct seg_tuple *k, uint32_t seq, uint32_t ack)
+void reply_ack(struct tcp *t, const struct seg_tuple *k, uint32_t seq, uint32_t ack, uint16_t wnd,
+	const uint32_t *ts_ecr)
 {
-	struct seg_out s = {.t = *k, .seq = seq, .ack = ack, .flags = TCP_ACK};
-	uint32_t wnd = tcp_rcv_wnd(t);
+	struct seg_out s = {.t = *k, .seq = seq, .ack = ack, .wnd = wnd, .flags = TCP_ACK};
+	struct tcp_opts o = {.has_ts = ts_ecr != NULL};
 
-	s.wnd = (uint16_t)(wnd < 65535 ? wnd : 65535);
+	if (ts_ecr) { // RFC 7323 section 3.2: in every segment, once negotiated
+		o.ts_val = ts_clock(t) + isn_ts_offset(&t->st->hdr->secrets, k);
+		o.ts_ecr = *ts_ecr;
+		s.opt_len = (uint8_t)tcp_opts_write(&o, s.opt);
+	}
 	emit_bare(t, &s);
 }
 
@@ -62,7 +67,8 @@ bool challenge(struct tcp *t, struct tcp_soft *s)
 
 static void tw_ack(struct tcp *t, const struct tw *e, const struct seg_in *in)
 {
-	reply_ack(t, &in->t, e->snd_nxt, e->rcv_nxt);
+	// Nothing is received any more; an entry without a timestamp had none negotiated.
+	reply_ack(t, &in->t, e->snd_nxt, e->rcv_nxt, 0, e->ts_recent ? &e->ts_recent : NULL);
 }
 
 // RFC 6191 section 2: whether a SYN is newer than all of the connection that was.
