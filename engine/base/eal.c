@@ -84,6 +84,10 @@ static int add_all(struct eal_args *a, const struct config *cfg, int n_extra, ch
 	int r = add(a, "outboard-engine");
 
 	r = r ? r : add(a, "--iova-mode=va");
+	// Where every process finds room, one under AddressSanitizer too: a capture tool has to map the
+	// same memory at the same address.
+	if (!given(n_extra, extra, "--base-virtaddr"))
+		r = r ? r : add(a, "--base-virtaddr=%s", EAL_BASE);
 	r = r ? r : add(a, "--file-prefix=%s", a->prefix);
 	if (!own_cores) {
 		r = r ? r : add_cores(a, cfg);

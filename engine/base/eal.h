@@ -6,6 +6,7 @@
 
 #include "engine/base/config.h"
 
+#define EAL_BASE "0x200000000000"
 #define EAL_ARGS_MAX 64
 #define EAL_ARGS_BYTES 4096
 

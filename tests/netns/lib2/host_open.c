@@ -82,7 +82,7 @@ int cmd_listen(struct host_opts *o, int argc, char **argv)
 	struct ob_channel *ch = host_channel(h);
 	struct ob_app_event ev[16];
 	struct ob_endpoint at;
-	uint16_t port;
+	uint16_t port = 0;
 
 	for (int i = 0; i < argc; i++) {
 		int listener, error;
@@ -90,7 +90,8 @@ int cmd_listen(struct host_opts *o, int argc, char **argv)
 		host_endpoint(argv[i], &at);
 		listener = ob_listen(ch, &at, o->backlog, NULL);
 		error = listener < 0 ? listener : ob_listen_wait(ch, listener, &port, 5000000);
-		printf("%s %s %u\n", argv[i], host_error_name(error), error ? 0 : port);
+		printf("%s %s %u\n", argv[i], host_error_name(error),
+			error ? 0u : (unsigned int)port);
 	}
 	printf("ready\n");
 	while (!host_ended) {

@@ -82,13 +82,15 @@ static void *serve(void *arg)
 int cmd_serve(struct host_opts *o, int argc, char **argv)
 {
 	unsigned int n = o->attach.channels ? o->attach.channels : 1;
-	struct worker *w = calloc(n, sizeof(*w));
+	struct worker *w;
 	struct ob_endpoint at;
 	struct ob_host *h;
 	int error = 0;
 
 	if (argc != 1)
 		return 2;
+	w = calloc(n, sizeof(*w));
+	host_check(w ? 0 : -ENOMEM, "memory");
 	host_endpoint(argv[0], &at);
 	h = host_attach(o);
 	for (unsigned int i = 0; i < n; i++) {

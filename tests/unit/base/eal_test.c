@@ -38,11 +38,13 @@ static void arguments(void)
 	strcpy(c.port_vdev, "net_null0");
 	c.engine_core = 0;
 	CU_ASSERT_STRING_EQUAL(args(&c, 0, NULL, 0),
-		"outboard-engine --iova-mode=va --file-prefix=default --lcores=0@0,1@0 "
+		"outboard-engine --iova-mode=va --base-virtaddr=" EAL_BASE
+		" --file-prefix=default --lcores=0@0,1@0 "
 		"--main-lcore=0 --no-pci --vdev=net_null0 -m128");
 	strcpy(c.engine_memory, "normal");
 	CU_ASSERT_STRING_EQUAL(args(&c, 6, extra, 0),
-		"outboard-engine --iova-mode=va --file-prefix=other --no-pci --vdev=net_null0 "
+		"outboard-engine --iova-mode=va --base-virtaddr=" EAL_BASE
+		" --file-prefix=other --no-pci --vdev=net_null0 "
 		"--no-huge -m 512 -l 0 --file-prefix=other");
 	strcpy(c.port_pci, "03:00.0");
 	CU_ASSERT_PTR_NOT_NULL(strstr(args(&c, 0, NULL, 0), " --allow=03:00.0 -m128 --no-huge"));

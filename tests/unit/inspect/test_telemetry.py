@@ -42,7 +42,8 @@ def clear():
 class Server:
     def __init__(self, *eal):
         self.process = subprocess.Popen(
-            [SERVER, str(CONNS), "-l", "0", "--no-pci", "--iova-mode=va", "-m", "64",
+            [SERVER, str(CONNS), "-l", "0", "--no-pci", "--iova-mode=va",
+             "--base-virtaddr=0x200000000000", "-m", "64",
              f"--file-prefix={PREFIX}", "--vdev=net_null0", "--log-level=*:error", *eal],
             stdout=subprocess.PIPE, text=True)
         self.ready = self.process.stdout.readline().split(maxsplit=2)
