@@ -13,9 +13,13 @@ dir=$(mktemp -d)
 cleanup_push rm -rf "$dir"
 tag=${OB_PREFIX}_sigint
 
+# What a script of this test could leave: names begin with obt there, whoever else uses the machine.
 state() {
-	ip netns list | cut -d ' ' -f 1 | sort
-	ls -d /run/outboard/* /run/outboard-demo/* /tmp/outboard-demo.* 2>/dev/null
+	{
+		ip netns list | cut -d ' ' -f 1 | sort
+		ls -d /run/outboard/* /run/outboard-demo/* 2>/dev/null
+	} | grep -E '(^|/)obt'
+	ls -d /tmp/outboard-demo.* 2>/dev/null
 	tagged_pids "$tag"
 }
 pages_back() { [ "$(huge_free)" -ge "$pages_before" ]; }
