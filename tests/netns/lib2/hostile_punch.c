@@ -1,5 +1,6 @@
 // Punches holes into its own segment while nobody can have a hugepage: the engine's next touch is a
 // SIGBUS in the engine.
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -40,10 +41,37 @@ static void hole(const struct evil *e, const char *where, uint64_t *off, uint64_
 	}
 }
 
+static bool all_stopped(pid_t pid)
+{
+	struct dirent *d;
+	bool all = true;
+	char path[300];
+	DIR *tasks;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	tasks = opendir(path);
+	while (tasks && (d = readdir(tasks)) != NULL) {
+		char state = 0;
+		FILE *f;
+
+		snprintf(path, sizeof(path), "/proc/%d/task/%s/stat", (int)pid, d->d_name);
+		f = d->d_name[0] == '.' ? NULL : fopen(path, "r");
+		if (f && fscanf(f, "%*d (%*[^)]) %c", &state) == 1 && state != 'T')
+			all = false;
+		if (f)
+			fclose(f);
+	}
+	if (tasks)
+		closedir(tasks);
+	return all;
+}
+
 // The engine stands still meanwhile: it would win the race for the freed page more often than not.
 static void punch(const struct evil *e, pid_t engine, uint64_t off, uint64_t bytes)
 {
 	kill(engine, SIGSTOP);
+	while (!all_stopped(engine))
+		;
 	if (fallocate(e->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)bytes))
 		printf("punch: %s\n", strerror(errno));
 	hog();
