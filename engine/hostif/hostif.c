@@ -130,6 +130,9 @@ void host_kill(struct hostif *h, struct hostif_host *host, uint64_t *counter)
 {
 	if (!host_up(host))
 		return;
+	// Rings that faulted read as zeros, in the same turn: that is a fault, not a word of the host.
+	if (counter == &h->cnt->host_protocol && atomic_load(&host->mem->broken))
+		counter = &h->cnt->host_fault;
 	*counter += 1;
 	COUNT(h->cnt, host_detached);
 	atomic_store(&host->state, HOSTIF_GOING);
