@@ -47,23 +47,34 @@ static uint64_t lay_out(struct state_hdr *h, const struct config *cfg)
 	return align_up(at, HDR_BYTES);
 }
 
+#define DIR_BYTES 512u
+
+// The next mount of hugetlbfs among those that `f` lists. Returns whether there is one.
+static bool next_huge(FILE *f, char at[DIR_BYTES])
+{
+	char line[1024];
+	char type[64];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "%*s %511s %63s", at, type) == 2 && strcmp(type, "hugetlbfs") == 0)
+			return true;
+	return false;
+}
+
 // Finds a mount of hugetlbfs that can hold `bytes`. Returns whether there is one.
 static bool find_huge(char *dir, size_t dir_bytes, uint64_t bytes)
 {
-	char line[1024];
-	char at[512];
-	char type[64];
-	bool found = false;
 	FILE *f = fopen("/proc/self/mounts", "re");
+	char at[DIR_BYTES];
+	bool found = false;
 
-	while (f && !found && fgets(line, sizeof(line), f)) {
+	while (!found && next_huge(f, at)) {
 		char path[128];
 		struct statfs fs;
 		unsigned long n_free = 0;
 		FILE *p;
 
-		if (sscanf(line, "%*s %511s %63s", at, type) != 2 || strcmp(type, "hugetlbfs") != 0
-			|| statfs(at, &fs) < 0 || fs.f_bsize <= 0 || access(at, W_OK | X_OK) < 0
+		if (statfs(at, &fs) < 0 || fs.f_bsize <= 0 || access(at, W_OK | X_OK) < 0
 			|| strlen(at) >= dir_bytes)
 			continue;
 		snprintf(path, sizeof(path),
@@ -99,6 +110,30 @@ static int remove_old(const char *path)
 	return ret;
 }
 
+static int file_path(struct state *s, const char *dir, const char *instance)
+{
+	int n = snprintf(s->path, sizeof(s->path), "%s/outboard-%s.state", dir, instance);
+
+	return n < 0 || (size_t)n >= sizeof(s->path) ? -ENAMETOOLONG : 0;
+}
+
+// A killed engine's file holds its hugepages, and the next one's may lie elsewhere: it is removed
+// wherever it can be. Returns 0, or -EBUSY when an engine that lives has it.
+static int remove_everywhere(struct state *s, const char *instance)
+{
+	FILE *f = fopen("/proc/self/mounts", "re");
+	char at[DIR_BYTES] = "/dev/shm";
+	int ret = 0;
+
+	do {
+		if (file_path(s, at, instance) == 0 && remove_old(s->path) == -EBUSY)
+			ret = -EBUSY;
+	} while (ret == 0 && next_huge(f, at));
+	if (f)
+		fclose(f);
+	return ret;
+}
+
 // Makes and maps the file in `dir`: locked, all of it allocated, so that no later access faults.
 static int map_file(struct state *s, const char *dir, const char *instance, uint64_t bytes,
 	char *err, size_t err_bytes)
@@ -106,10 +141,10 @@ static int map_file(struct state *s, const char *dir, const char *instance, uint
 	struct statfs fs;
 	int ret;
 
-	if ((size_t)snprintf(s->path, sizeof(s->path), "%s/outboard-%s.state", dir, instance)
-		>= sizeof(s->path)) {
+	ret = file_path(s, dir, instance);
+	if (ret < 0) {
 		snprintf(err, err_bytes, "state file in %s: the name is too long", dir);
-		return -ENAMETOOLONG;
+		return ret;
 	}
 	ret = remove_old(s->path);
 	if (ret < 0) {
@@ -156,6 +191,11 @@ static int map(struct state *s, const struct config *cfg, bool anonymous, uint64
 		ret = -errno;
 		s->hdr = NULL;
 		snprintf(err, err_bytes, "state segment: %s", strerror(-ret));
+		return ret;
+	}
+	ret = remove_everywhere(s, cfg->engine_instance);
+	if (ret < 0) {
+		snprintf(err, err_bytes, "%s: in use by another engine", s->path);
 		return ret;
 	}
 	if (cfg->engine_state_dir[0] != 0)
