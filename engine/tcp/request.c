@@ -293,7 +293,7 @@ bool tcp_reset_all(struct tcp *t)
 		s = tcp_soft(t, i);
 		if (s)
 			reply_reset_conn(t, r, s);
-		conn_done(t, i, ESHUTDOWN);
+		conn_done(t, i, EPIPE);
 	}
 	return true;
 }
