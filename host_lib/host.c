@@ -87,6 +87,14 @@ static int connect_engine(const char *path)
 	return fd;
 }
 
+// The engine may end before it answers.
+static int attach_error(int error)
+{
+	return error == EAGAIN				? -ETIMEDOUT
+		: error == EPIPE || error == ECONNRESET ? -ECONNREFUSED
+							: -error;
+}
+
 static int send_attach(struct ob_host *h, const char *name)
 {
 	struct ob_msg_attach m = {
@@ -116,7 +124,7 @@ static int send_attach(struct ob_host *h, const char *name)
 	memcpy(CMSG_DATA(c), &h->mem_fd, sizeof(int));
 	if (sendmsg(h->ctl_fd, &msg, MSG_NOSIGNAL) == (ssize_t)sizeof(m))
 		return 0;
-	return errno == EAGAIN ? -ETIMEDOUT : errno == EPIPE ? -ECONNREFUSED : -errno;
+	return attach_error(errno);
 }
 
 // One ATTACHED message: its doorbells become those of channels [*n_have, ...). Descriptors that
@@ -139,7 +147,7 @@ static int recv_attached(struct ob_host *h, struct ob_msg_attached *m, uint32_t 
 	int fd;
 
 	if (got < 0)
-		return errno == EAGAIN ? -ETIMEDOUT : -errno;
+		return attach_error(errno);
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 			continue;
