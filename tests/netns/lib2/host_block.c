@@ -43,10 +43,22 @@ static int in_listen(void)
 {
 	int listener;
 
+	printf("attached\n");
+	host_wait_end();
 	blocks();
 	listener = ob_listen(ch, &at, 0, NULL);
 	host_check(listener, "listen");
 	return ob_listen_wait(ch, listener, NULL, -1);
+}
+
+static int in_attach(void)
+{
+	struct ob_host *other;
+
+	printf("attached\n");
+	host_wait_end();
+	blocks();
+	return ob_attach(NULL, &other);
 }
 
 static int in_accept(void)
@@ -134,6 +146,7 @@ static const struct {
 	const char *name;
 	int (*run)(void);
 } ways[] = {
+	{"attach", in_attach},
 	{"listen_wait", in_listen},
 	{"accept_wait", in_accept},
 	{"connect_wait", in_connect},
@@ -152,6 +165,13 @@ static void check_dead(struct ob_host *h)
 	ob_conn_t conn;
 
 	ob_host_info(h, &info);
+	// A host that has not waited for anything finds out by its next polls.
+	while (!info.gone) {
+		struct ob_app_event ev;
+
+		ob_poll(ch, &ev, 1, 1000);
+		ob_host_info(h, &info);
+	}
 	printf("then gone %d connect %s", info.gone,
 		host_error_name(ob_connect(ch, &at, NULL, NULL, &conn)));
 	printf(" listen %s", host_error_name(ob_listen(ch, &at, 0, NULL)));
@@ -172,6 +192,7 @@ int cmd_block(struct host_opts *o, int argc, char **argv)
 		if (strcmp(argv[0], ways[i].name) != 0)
 			continue;
 		o->attach.channels = 2;
+		o->attach.rx_bytes = o->attach.tx_bytes = 4 << 20;
 		h = host_attach(o);
 		ch = host_channel(h);
 		printf("%s %s\n", argv[0], host_error_name(ways[i].run()));

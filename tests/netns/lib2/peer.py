@@ -5,6 +5,8 @@
   peer.py listen PORT [ADDRESS]           takes connections and reads nothing; prints "ready"
   peer.py serve PORT                      echoes what it gets; prints "ready"
   peer.py hold ADDRESS PORT               connects, prints "ready" after an echo, and waits
+  peer.py idle ADDRESS PORT COUNT         so many connections, an echo on each, then nothing until all
+                                          are reset; prints "ready", "reset"
   peer.py echo ADDRESS PORT BYTES         sends and gets back; prints "whole"
   peer.py stream ADDRESS PORT             echoes until SIGTERM; prints bytes and the longest pause
   peer.py victims ADDRESS PORT COUNT      transfers both ways until all are reset; prints "ready"
@@ -86,6 +88,23 @@ def hold(address, port):
     exactly(sock, 1)
     print("ready", flush=True)
     sock.recv(1)
+
+
+def idle(address, port, count):
+    socks = [socket.create_connection((address, int(port)), timeout=20) for _ in range(int(count))]
+    for sock in socks:
+        sock.sendall(b"?")
+    for sock in socks:
+        exactly(sock, 1)
+        sock.settimeout(None)
+    print("ready", flush=True)
+    for sock in socks:
+        try:
+            sock.recv(1)
+        except ConnectionResetError:
+            continue
+        sys.exit("closed in order, not reset")
+    print("reset", flush=True)
 
 
 def echo(address, port, size):
@@ -188,5 +207,5 @@ def syns(address, port, count, source):
 
 
 if __name__ == "__main__":
-    commands = {f.__name__: f for f in (refused, udp, listen, serve, hold, echo, stream, victims, collect, syns)}
+    commands = {f.__name__: f for f in (refused, udp, listen, serve, hold, idle, echo, stream, victims, collect, syns)}
     commands[sys.argv[1]](*sys.argv[2:])
