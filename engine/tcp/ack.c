@@ -45,6 +45,28 @@ static void measure(struct tcp_rx *x, uint64_t una)
 	}
 }
 
+// How much the peer says it holds behind SEG.ACK: a lower bound, since a segment has no room for
+// more than a few blocks (RFC 2018). D-SACKs (RFC 2883 section 4) are no news of that kind.
+static uint32_t sacked(const struct tcp_rx *x)
+{
+	uint32_t una = x->in->ack, sent = snd_seq(x->r, x->s->snd_max) - una, sum = 0;
+
+	if (!(x->r->opts & OB_NEG_SACK))
+		return 0;
+	for (unsigned i = 0; i < x->o.n_sack; i++) {
+		uint32_t from = x->o.sack[i].start - una, to = x->o.sack[i].end - una;
+
+		if (from == 0 || from >= to || to > sent)
+			continue;
+		// A D-SACK of what lies in the block behind it.
+		if (i == 0 && x->o.n_sack > 1 && from >= x->o.sack[1].start - una
+			&& to <= x->o.sack[1].end - una)
+			continue;
+		sum += to - from;
+	}
+	return sum;
+}
+
 // New data was acknowledged (RFC 6582 section 3.2).
 static void acked(struct tcp_rx *x, uint64_t una)
 {
@@ -85,33 +107,47 @@ static void acked(struct tcp_rx *x, uint64_t una)
 	conn_timer(t, s);
 }
 
-// RFC 5681 section 2: what counts as a duplicate acknowledgement.
-static void duplicate(struct tcp_rx *x)
+// The peer misses what lies at snd_una (RFC 5681 section 3.2). Without SACK it takes three duplicate
+// ACKs; `held` bytes behind the hole say the same at once (IsLost() of RFC 6675).
+static void loss_signal(struct tcp_rx *x, uint32_t held)
 {
 	struct tcp *t = x->t;
 	struct tcp_soft *s = x->s;
+	uint64_t flight = s->snd_max - s->snd_una;
 
-	COUNT(t->cnt, tcp_dup_ack_rx);
 	if (s->flags & SOFT_RECOVERY) {
-		t->cc->dup_ack(s, s->snd_mss);
+		t->cc->dup_ack(s, s->snd_mss, held);
 		list_out(t, s);
 		return;
 	}
 	// Only once in a window (RFC 6582 section 3.2, step 2): not for what was lost before.
-	if (++s->dupacks != DUP_THRESH || ((s->flags & SOFT_LOSS) && s->snd_una < s->recover))
+	if ((s->flags & SOFT_LOSS) && s->snd_una < s->recover)
+		return;
+	list_out(t, s); // limited transmit
+	if (s->dupacks < DUP_THRESH && held <= (DUP_THRESH - 1) * s->snd_mss)
 		return;
 	COUNT(t->cnt, tcp_rtx_fast);
 	s->recover = s->snd_max;
 	s->flags |= SOFT_RECOVERY | SOFT_RTX_HEAD;
 	s->flags &= ~SOFT_RTT;
-	t->cc->enter_recovery(s, s->snd_mss, (uint32_t)(s->snd_max - s->snd_una));
-	list_out(t, s);
+	// Without what limited transmit has sent past cwnd (RFC 5681 section 3.2, step 2).
+	t->cc->enter_recovery(s, s->snd_mss, flight < s->cwnd ? (uint32_t)flight : s->cwnd);
+	if (held)
+		t->cc->dup_ack(s, s->snd_mss, held);
+}
+
+// RFC 5681 section 2. One that bears SACK blocks has to say something new by them.
+static bool is_duplicate(const struct tcp_rx *x, bool changed, uint32_t held)
+{
+	return !changed && x->in->len == 0 && !(x->in->flags & TCP_FIN) && x->s->snd_wnd
+		&& (held || x->o.n_sack == 0);
 }
 
 bool rx_ack(struct tcp_rx *x)
 {
 	struct tcp_soft *s = x->s;
 	int64_t d = (int32_t)(x->in->ack - snd_seq(x->r, s->snd_una));
+	uint32_t held;
 	bool changed;
 
 	// RFC 5961 section 5.2: SND.UNA - MAX.SND.WND <= SEG.ACK <= SND.NXT.
@@ -124,8 +160,11 @@ bool rx_ack(struct tcp_rx *x)
 	if (d < 0)
 		return true;
 	changed = window_update(x);
+	held = x->o.n_sack ? sacked(x) : 0;
 	if (d > 0) {
 		acked(x, s->snd_una + (uint64_t)d);
+		if (held)
+			loss_signal(x, held);
 		return true;
 	}
 	if (changed) {
@@ -138,9 +177,15 @@ bool rx_ack(struct tcp_rx *x)
 			s->snd_cur = STATE_NIL;
 		}
 		list_out(x->t, s);
-	} else if (s->snd_max > s->snd_una && x->in->len == 0 && !(x->in->flags & TCP_FIN)
-		&& s->snd_wnd) {
-		duplicate(x);
+	}
+	if (s->snd_max == s->snd_una)
+		return true;
+	if (is_duplicate(x, changed, held)) {
+		COUNT(x->t->cnt, tcp_dup_ack_rx);
+		s->dupacks++;
+		loss_signal(x, held);
+	} else if (held) {
+		loss_signal(x, held);
 	}
 	return true;
 }

@@ -13,8 +13,9 @@ struct cc_ops {
 	// Loss was found by duplicate ACKs with `flight` bytes outstanding: sets ssthresh and cwnd
 	// for fast recovery (RFC 5681 section 3.2, steps 2 and 3).
 	void (*enter_recovery)(struct tcp_soft *s, uint32_t mss, uint32_t flight);
-	// A further duplicate ACK in recovery (step 4).
-	void (*dup_ack)(struct tcp_soft *s, uint32_t mss);
+	// A further duplicate ACK in recovery (step 4). sacked: how much the peer is known to hold
+	// behind what it acknowledges, 0 when it does not say.
+	void (*dup_ack)(struct tcp_soft *s, uint32_t mss, uint32_t sacked);
 	// A partial ACK of `acked` bytes (RFC 6582 section 3.2, step 3).
 	void (*partial_ack)(struct tcp_soft *s, uint32_t mss, uint32_t acked);
 	// Recovery is over with `flight` bytes outstanding.

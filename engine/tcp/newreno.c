@@ -59,9 +59,16 @@ static void newreno_enter_recovery(struct tcp_soft *s, uint32_t mss, uint32_t fl
 	grow(s, 3 * mss);
 }
 
-static void newreno_dup_ack(struct tcp_soft *s, uint32_t mss)
+// A segment has left the network for each duplicate; one ACK can stand for many of them (Linux
+// sends few while a hole is open), and then only SACK tells how many.
+static void newreno_dup_ack(struct tcp_soft *s, uint32_t mss, uint32_t sacked)
 {
-	grow(s, mss);
+	uint64_t want = (uint64_t)s->ssthresh + sacked;
+
+	if (sacked == 0)
+		grow(s, mss);
+	else if (want > s->cwnd && want <= CWND_MAX)
+		s->cwnd = (uint32_t)want;
 }
 
 static void newreno_partial_ack(struct tcp_soft *s, uint32_t mss, uint32_t acked)

@@ -236,19 +236,31 @@ struct out_plan {
 	bool last; // nothing is left behind it
 };
 
+// The first two duplicate ACKs let a new segment go each, lest there be too few for a third
+// (RFC 3042).
+static uint32_t limited_transmit(const struct tcp_soft *s)
+{
+	if (s->flags & (SOFT_RECOVERY | SOFT_LOSS))
+		return 0;
+	return (s->dupacks < 2 ? s->dupacks : 2u) * s->snd_mss;
+}
+
 // What could be sent now. Returns false when there is nothing left.
 static bool plan(const struct tcp_soft *s, const struct rec *r, struct out_plan *p)
 {
 	uint64_t wr = HARD_GET(r->snd_wr), data_end = wr_data_end(wr);
 	uint64_t avail = data_end > s->snd_nxt ? data_end - s->snd_nxt : 0;
 	uint64_t flight = s->snd_nxt - s->snd_una;
-	uint64_t wnd = s->cwnd < s->snd_wnd ? s->cwnd : s->snd_wnd;
-	uint64_t usable = wnd > flight ? wnd - flight : 0;
+	uint64_t wnd = (uint64_t)s->cwnd + limited_transmit(s);
+	uint64_t usable;
 	uint32_t mss = eff_mss(s, r);
 	bool fin_due = wr & STATE_FIN && s->snd_nxt <= data_end;
 
 	if (!avail && !fin_due)
 		return false;
+	if (wnd > s->snd_wnd)
+		wnd = s->snd_wnd;
+	usable = wnd > flight ? wnd - flight : 0;
 	p->len = (uint32_t)(avail < mss ? avail : mss);
 	if (p->len > usable)
 		p->len = (uint32_t)usable;
@@ -267,7 +279,10 @@ static bool worth_sending(const struct tcp *t, const struct tcp_soft *s, const s
 		return true;
 	if (p->len == 0)
 		return false;
-	if (s->snd_nxt < s->snd_max || p->len >= s->max_wnd / 2)
+	if (p->len >= s->max_wnd / 2)
+		return true;
+	// Again: not less than before, unless nothing would bring the rest about.
+	if (s->snd_nxt < s->snd_max && (p->last || s->snd_nxt == s->snd_una))
 		return true;
 	if (p->last && !more)
 		return (rec_flags(r) & REC_NODELAY) || s->snd_nxt == s->snd_una;

@@ -42,6 +42,11 @@ static void inject_opts(struct bench *b, const struct pkt *p, struct seg_in *in,
 		o.ts_val = (uint32_t)named(p->ts_val, peer_ts(b));
 		o.ts_ecr = (uint32_t)named(p->ts_ecr, b->peer_ts_ecr);
 	}
+	for (int64_t i = 0, n = named(p->n_sack, 0); i < n; i++) {
+		o.sack[i].start = b->iss + (uint32_t)(&p->sack_l0)[2 * i];
+		o.sack[i].end = b->iss + (uint32_t)(&p->sack_l0)[2 * i + 1];
+		o.n_sack++;
+	}
 	in->opt = opt;
 	in->opt_len = (uint8_t)tcp_opts_write(&o, opt);
 }

@@ -41,8 +41,8 @@ struct pkt {
 	int64_t sack_ok; // 1 or 0
 	int64_t ts_val; // inject: the peer's clock, once timestamps are negotiated; -1: none
 	int64_t ts_ecr;
-	int64_t n_sack;
-	int64_t sack_l0, sack_r0, sack_l1, sack_r1, sack_l2, sack_r2; // expect; relative
+	int64_t n_sack; // inject: 0
+	int64_t sack_l0, sack_r0, sack_l1, sack_r1, sack_l2, sack_r2; // relative
 	int64_t sport; // the peer's port
 	int64_t dport;
 };

@@ -64,6 +64,27 @@ static void test_timeout_window(void)
 	bench_free(b);
 }
 
+// With timestamps a segment is 12 bytes shorter than what cwnd counts in: those do not go alone.
+static void test_timeout_odd(void)
+{
+	struct bench *b = bench_new();
+
+	establish(b, .mss = 1012, .ts_val = 100);
+	send_segs(b, 1, 10);
+	advance_until_sent(b, 1000000);
+	expect(b, .seq = 1, .len = 1000);
+	expect_none(b);
+	inject(b, .ack = 1001);
+	expect(b, .seq = 1001, .len = 1000);
+	expect(b, .seq = 2001, .len = 1000);
+	expect_none(b);
+	// A window that has shrunk below a segment: what fits, or nothing would move.
+	inject(b, .ack = 3001, .wnd = 300);
+	expect(b, .seq = 3001, .len = 300);
+	expect_none(b);
+	bench_free(b);
+}
+
 // RFC 6298 section 5.3: an ACK of new data restarts the timer, with the RTO from then on.
 static void test_restart(void)
 {
@@ -245,20 +266,101 @@ static void test_inflation(void)
 	for (int i = 0; i < 10; i++)
 		expect(b, .seq = 1 + 1000 * i);
 	expect_none(b);
-	for (int i = 0; i < 3; i++)
-		inject(b, .ack = 1);
-	expect(b, .seq = 1, .len = 1000);
-	inject(b, .ack = 1); // 9000
-	inject(b, .ack = 1); // 10000: all that is in flight
-	expect_none(b);
+	// Limited transmit: RFC 3042 section 2.
 	inject(b, .ack = 1);
 	expect(b, .seq = 10001, .len = 1000);
 	inject(b, .ack = 1);
 	expect(b, .seq = 11001, .len = 1000);
 	expect_none(b);
-	inject(b, .ack = 10001); // "deflating": the flight and one more
-	expect(b, .seq = 12001, .len = 1000);
+	inject(b, .ack = 1);
+	expect(b, .seq = 1, .len = 1000);
+	// "additional data sent in limited transmit MUST NOT be included in this calculation"
+	CU_ASSERT_EQUAL(tcp_soft(&b->t, b->conn)->ssthresh, 5000);
+	for (int i = 0; i < 4; i++)
+		inject(b, .ack = 1); // 12000: all that is in flight
 	expect_none(b);
+	inject(b, .ack = 1);
+	expect(b, .seq = 12001, .len = 1000);
+	inject(b, .ack = 1);
+	expect(b, .seq = 13001, .len = 1000);
+	expect_none(b);
+	inject(b, .ack = 12001); // "deflating": the flight and one more
+	expect(b, .seq = 14001, .len = 1000);
+	expect_none(b);
+	bench_free(b);
+}
+
+// A peer with SACK may send few ACKs while a hole is open, with data or another window: more than two
+// segments behind the hole say that it is lost (RFC 6675 section 4, IsLost).
+static void test_sack(void)
+{
+	struct bench *b = bench_new();
+	struct tcp_soft *s;
+
+	establish(b, .mss = 1000, .sack_ok = 1);
+	send_segs(b, 1, 10);
+	inject(b, .ack = 1001);
+	// Two segments; and the same said again is not a second duplicate.
+	for (int i = 0; i < 4; i++)
+		inject(b, .ack = 1001, .wnd = 50000 + i, .n_sack = 1, .sack_l0 = 2001, .sack_r0 = 4001);
+	// Below the hole, of nothing that was sent, upside down.
+	inject(b, .ack = 1001, .n_sack = 1, .sack_l0 = 1, .sack_r0 = 1001);
+	inject(b, .ack = 1001, .n_sack = 1, .sack_l0 = 1, .sack_r0 = 1001);
+	inject(b, .ack = 1001, .n_sack = 1, .sack_l0 = 1, .sack_r0 = 1001);
+	inject(b, .ack = 1001, .n_sack = 1, .sack_l0 = 2001, .sack_r0 = 20001);
+	inject(b, .ack = 1001, .n_sack = 1, .sack_l0 = 1001, .sack_r0 = 9001); // not acknowledged?
+	inject(b, .ack = 1001, .n_sack = 1, .sack_l0 = 9001, .sack_r0 = 2001);
+	// A D-SACK of what the next block holds: 2000 in all (RFC 2883 section 4).
+	inject(b, .ack = 1001, .wnd = 50010, .n_sack = 2, .sack_l0 = 2001, .sack_r0 = 3001,
+		.sack_l1 = 2001, .sack_r1 = 4001);
+	expect_none(b);
+	CU_ASSERT_EQUAL(counter_delta(b, tcp_rtx_fast), 0);
+	inject(b, .ack = 1001, .len = 10, .n_sack = 2, .sack_l0 = 5001, .sack_r0 = 8001, .sack_l1 = 2001,
+		.sack_r1 = 4001);
+	expect(b, .seq = 1001, .len = 1000);
+	s = tcp_soft(&b->t, b->conn);
+	CU_ASSERT(s->flags & SOFT_RECOVERY);
+	CU_ASSERT_EQUAL(s->cwnd, s->ssthresh + 5000);
+	// What it holds can only grow.
+	inject(b, .ack = 1001, .n_sack = 1, .sack_l0 = 5001, .sack_r0 = 8001);
+	CU_ASSERT_EQUAL(s->cwnd, s->ssthresh + 5000);
+	inject(b, .ack = 1001, .n_sack = 2, .sack_l0 = 5001, .sack_r0 = 9001, .sack_l1 = 2001,
+		.sack_r1 = 4001);
+	CU_ASSERT_EQUAL(s->cwnd, s->ssthresh + 6000);
+	flush(b);
+	inject(b, .ack = 4001, .n_sack = 1, .sack_l0 = 5001, .sack_r0 = 10001);
+	expect(b, .seq = 4001, .len = 1000);
+	CU_ASSERT_EQUAL(s->cwnd, s->ssthresh + 5000);
+	inject(b, .ack = 10001);
+	CU_ASSERT_FALSE(s->flags & SOFT_RECOVERY);
+	CU_ASSERT_EQUAL(counter_delta(b, tcp_rtx_fast), 1);
+	CU_ASSERT_EQUAL(counter_delta(b, tcp_rtx_segs), 2);
+	host_consume(b, 10);
+	flush(b);
+	bench_free(b);
+	// Three segments are enough.
+	b = bench_new();
+	establish(b, .mss = 1000, .sack_ok = 1);
+	send_segs(b, 1, 8);
+	inject(b, .ack = 1, .wnd = 60000, .n_sack = 1, .sack_l0 = 1001, .sack_r0 = 3001);
+	expect_none(b);
+	inject(b, .ack = 1, .wnd = 60001, .n_sack = 1, .sack_l0 = 1001, .sack_r0 = 4001);
+	expect(b, .seq = 1, .len = 1000);
+	bench_free(b);
+}
+
+// Blocks of a peer that never offered SACK are noise.
+static void test_sack_not_offered(void)
+{
+	struct bench *b = bench_new();
+
+	establish(b, .mss = 1000);
+	send_segs(b, 1, 10);
+	inject(b, .ack = 1, .len = 10, .n_sack = 1, .sack_l0 = 1001, .sack_r0 = 9001);
+	flush(b);
+	CU_ASSERT_EQUAL(counter_delta(b, tcp_rtx_fast), 0);
+	host_consume(b, 10);
+	flush(b);
 	bench_free(b);
 }
 
@@ -277,8 +379,8 @@ static void test_recover_after_timeout(void)
 	expect(b, .seq = 2001);
 	for (int i = 0; i < 6; i++)
 		inject(b, .ack = 1001); // the peer had those
+	expect_none(b);
 	CU_ASSERT_EQUAL(counter_delta(b, tcp_rtx_fast), 0);
-	flush(b);
 	bench_free(b);
 }
 
@@ -359,6 +461,7 @@ int main(void)
 	CU_TestInfo tests[] = {
 		{"time-outs, back-off, giving up", test_backoff},
 		{"the window after a time-out", test_timeout_window},
+		{"no crumbs after a time-out", test_timeout_odd},
 		{"the timer starts again with an ACK", test_restart},
 		{"Karn", test_karn},
 		{"timestamps measure what was sent again", test_timestamps},
@@ -367,6 +470,8 @@ int main(void)
 		{"what is no duplicate", test_no_duplicates},
 		{"partial ACKs (RFC 6582)", test_partial},
 		{"the window in recovery", test_inflation},
+		{"SACK says that a segment is lost", test_sack},
+		{"SACK that was not offered", test_sack_not_offered},
 		{"no recovery after a time-out", test_recover_after_timeout},
 		{"lost again", test_lost_again},
 		{"a lost FIN", test_fin_lost},

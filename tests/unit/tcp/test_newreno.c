@@ -90,8 +90,14 @@ static void test_recovery(void)
 	cc_newreno.enter_recovery(&s, MSS, 20000);
 	CU_ASSERT_EQUAL(s.ssthresh, 10000);
 	CU_ASSERT_EQUAL(s.cwnd, 13000);
-	cc_newreno.dup_ack(&s, MSS);
+	cc_newreno.dup_ack(&s, MSS, 0);
 	CU_ASSERT_EQUAL(s.cwnd, 14000);
+	// Not RFC 5681: what SACK tells goes before counting ACKs.
+	cc_newreno.dup_ack(&s, MSS, 3000);
+	CU_ASSERT_EQUAL(s.cwnd, 14000);
+	cc_newreno.dup_ack(&s, MSS, 6000);
+	CU_ASSERT_EQUAL(s.cwnd, 16000);
+	s.cwnd = 14000;
 	// "deflate the congestion window by the amount of new data acknowledged", "if ... at least
 	// one SMSS of new data, then add back SMSS bytes"
 	cc_newreno.partial_ack(&s, MSS, 3000);
