@@ -25,6 +25,7 @@ enum { ON_LISTEN = 1, ON_STOP, ON_REPLY, ON_CLIENT };
 struct control_client {
 	int fd;
 	uint32_t place; // in clients
+	uint32_t serial; // in order of coming
 	struct control_host *host; // the one that it attached, or NULL
 	struct ucred cred;
 };
@@ -125,24 +126,45 @@ void control_fini(struct control *c)
 	c->listen_fd = c->stop_fd = c->epoll_fd = -1;
 }
 
-static void client_accept(struct control *c)
+// Clients that say nothing must not keep others out: the one that came first of those that have no
+// host has to go. Returns whether there was one.
+static bool client_evict(struct control *c)
+{
+	struct control_client *first = NULL;
+
+	for (uint32_t i = 0; i < c->n_clients; i++) {
+		struct control_client *k = c->clients[i];
+
+		if (!k->host && (!first || (int32_t)(k->serial - first->serial) < 0))
+			first = k;
+	}
+	if (first)
+		client_close(c, first);
+	return first;
+}
+
+// Returns whether another client was closed for it: events of that one may be at hand.
+static bool client_accept(struct control *c)
 {
 	int fd = accept4(c->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	bool evicted = fd >= 0 && c->n_clients == c->max_clients && client_evict(c);
 	socklen_t bytes = sizeof(struct ucred);
 	struct control_client *k;
 
 	if (fd < 0)
-		return;
+		return false;
 	k = c->n_clients < c->max_clients ? calloc(1, sizeof(*k)) : NULL;
 	if (!k || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &k->cred, &bytes)
 		|| watch(c, fd, (uint64_t)(uintptr_t)k)) {
 		free(k);
 		close(fd);
-		return;
+		return evicted;
 	}
 	k->fd = fd;
+	k->serial = c->next_serial++;
 	k->place = c->n_clients;
 	c->clients[c->n_clients++] = k;
+	return evicted;
 }
 
 static struct ob_msg_hdr header(enum ob_msg_type type)
@@ -353,7 +375,8 @@ bool control_turn(struct control *c, int timeout_ms)
 		case ON_STOP:
 			return false;
 		case ON_LISTEN:
-			client_accept(c);
+			if (client_accept(c))
+				return true; // as below
 			break;
 		case ON_REPLY:
 			// It may close clients that later events are about: those come again.

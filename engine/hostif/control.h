@@ -29,6 +29,7 @@ struct control {
 	int epoll_fd;
 	int stop_fd;
 	uint32_t next_id; // of hosts
+	uint32_t next_serial; // of clients
 	uint32_t n_clients;
 	uint32_t max_clients;
 	struct control_client **clients;
