@@ -52,6 +52,15 @@ grep -q 'ENFILE.*limits.hosts' "$dir/evil" || die "no reason: $(cat "$dir/evil")
 for i in 1 2 3; do stop_pid "${more[i]}"; done
 wait_for 10 rows_are hosts 1 || die "hosts do not go"
 
+ready "$dir/idlers" "$OBT/obt-hostile" idlers 300
+idlers=$SPAWN_PID
+host "$dir/host.1" listen '*:201'
+rows_are hosts 2 || die "those that say nothing keep others out"
+stop_pid "$SPAWN_PID"
+stop_pid "$idlers"
+alive "300 idle connections to the socket"
+wait_for 10 rows_are hosts 1 || die "hosts do not go"
+
 echo "--- indices and requests"
 for which in tail-far tail-wild tail-back head-far head-back; do
 	counts host_protocol 1 evil indices $which

@@ -189,12 +189,21 @@ uint32_t evil_conn(struct evil *e, uint32_t slot, uint16_t port)
 	evil_die("connect");
 }
 
+static int idlers(int argc, char **argv)
+{
+	for (int i = argc ? atoi(argv[0]) : 0; i > 0; i--)
+		evil_connect();
+	printf("ready\n");
+	return pause();
+}
+
 static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 	const char *doc;
 } commands[] = {
 	{"attaches", evil_attaches, "DIR: attaches in every wrong way, each to be refused"},
+	{"idlers", idlers, "N: so many connections to the socket that say nothing"},
 	{"garbage", evil_garbage, "SECONDS SEED PORT: random requests"},
 	{"indices", evil_indices, "WHICH: a ring index that cannot be"},
 	{"requests", evil_requests, "PORT: one bad request of each kind"},
