@@ -11,7 +11,7 @@ set -u
 require_root
 . "$OB_ROOT/tests/netns/lib/load.sh"
 
-load_up amnesia --relay debug.amnesia=30000
+load_up amnesia --relay debug.amnesia=100000
 # wire_up OPTIONS...
 wire_up() {
 	: >"$dir/wire.log"
@@ -29,14 +29,14 @@ transfers() {
 
 wire_up
 look before
-transfers good 20000000 300000
+transfers good 20000000 1000000
 look good
-check before good 'tcp_soft_rebuilt > 1000 and tcp_timeout == 0 and tcp_reset_rx == 0'
+check before good 'tcp_soft_rebuilt > 20000 and tcp_timeout == 0 and tcp_reset_rx == 0'
 stop_pid "$wire"
 wire_up --seed 11 --loss 0.01 --reorder 0.01 --dup 0.01
-transfers bad 3000000 50000
+transfers bad 5000000 200000
 look bad
-check good bad 'tcp_soft_rebuilt > 1000 and tcp_ooo_segs > 0 and tcp_timeout == 0'
+check good bad 'tcp_soft_rebuilt > 20000 and tcp_ooo_segs > 0 and tcp_timeout == 0'
 python3 -c '
 import json, sys
 a, b, c = (json.load(open(f"{sys.argv[1]}/{n}.counters.json")) for n in ("before", "good", "bad"))
