@@ -6,6 +6,7 @@
 
 #define OFFSET_MAX (1ull << 62)
 #define PREFETCH_AHEAD 4u
+#define ABORTS_AHEAD 1024u // entries looked at behind a send that waits
 
 // One request on its way.
 struct call {
@@ -347,6 +348,20 @@ static bool take(struct call *x)
 	return true;
 }
 
+// A send waits for descriptors. Only connections that end may give them back, so that aborts behind
+// it are done at once; they are silent repetitions when their turn comes.
+static void aborts_ahead(struct call *x, uint32_t n)
+{
+	struct call ahead = {.h = x->h, .host = x->host, .c = x->c};
+
+	for (uint32_t i = 1; i < n && i < ABORTS_AHEAD; i++) {
+		memcpy(&ahead.q, ob_ring_at(&x->c->req, i), sizeof(ahead.q));
+		atomic_signal_fence(memory_order_seq_cst);
+		if (ahead.q.op == OB_RQ_ABORT)
+			do_abort(&ahead);
+	}
+}
+
 static uint32_t chan_requests(struct hostif *h, struct hostif_chan *c)
 {
 	struct call x = {.h = h, .host = c->host, .c = c};
@@ -370,8 +385,11 @@ static uint32_t chan_requests(struct hostif *h, struct hostif_chan *c)
 		memcpy(&x.q, ob_ring_at(&c->req, 0), sizeof(x.q));
 		// What was checked is what is used: the copy is not made again.
 		atomic_signal_fence(memory_order_seq_cst);
-		if (!take(&x))
+		if (!take(&x)) {
+			if (x.q.op == OB_RQ_SEND)
+				aborts_ahead(&x, (uint32_t)n - i);
 			break;
+		}
 		ob_ring_advance(&c->req, 1);
 	}
 	if (i < burst)

@@ -156,7 +156,9 @@ bool rx_ack(struct tcp_rx *x)
 		challenge(x->t, s);
 		return false;
 	}
-	s->retries = 0; // the peer lives
+	// The peer lives. An orphan needs more than that: it is given up unless it moves.
+	if (d > 0 || !(rec_flags(x->r) & REC_ORPHAN))
+		s->retries = 0;
 	if (d < 0)
 		return true;
 	changed = window_update(x);

@@ -263,8 +263,12 @@ void conn_done(struct tcp *t, uint32_t conn, int error)
 		conn_free(t, conn);
 		return;
 	}
+	// What was not acknowledged never will be: its descriptors serve others, whenever the host
+	// releases the slot.
+	chain_tx_free_all(t->st, &t->mem[r->host], r);
 	if (!s)
-		return; // no soft state to be had: hostif finds it by the record
+		return; // only at a clean stop: the end of the socket tells the host
+	s->snd_tail = s->snd_cur = STATE_NIL;
 	s->rtx_at = s->ack_at = 0;
 	s->flags &= ~(SOFT_ACK_NOW | SOFT_ACK_WAIT | SOFT_RTX_HEAD | SOFT_FORCE);
 	t->ops->notify(t->ops->ctx, s, TCP_EV_CLOSED);

@@ -135,6 +135,7 @@ bool rx_ack(struct tcp_rx *x);
 
 // reply.c
 void reply_reset(struct tcp *t, const struct seg_in *in); // for no connection
+// s: NULL when no soft state is held: the committed positions serve.
 void reply_reset_conn(struct tcp *t, const struct rec *r, const struct tcp_soft *s);
 // A bare ACK of no record. wnd: as on the wire; ts_ecr: NULL where timestamps are not in use.
 void reply_ack(struct tcp *t, const struct seg_tuple *k, uint32_t seq, uint32_t ack, uint16_t wnd,

@@ -30,8 +30,8 @@ void reply_reset_conn(struct tcp *t, const struct rec *r, const struct tcp_soft 
 {
 	struct seg_out o = {
 		.t = rec_tuple(r),
-		.seq = snd_seq(r, s->snd_max),
-		.ack = rcv_seq(r, s->rcv_nxt),
+		.seq = snd_seq(r, s ? s->snd_max : HARD_GET(r->snd_max)),
+		.ack = rcv_seq(r, s ? s->rcv_nxt : HARD_GET(r->rcv_nxt)),
 		.flags = TCP_RST | TCP_ACK,
 	};
 

@@ -243,8 +243,7 @@ static void rec_orphan(struct tcp *t, uint32_t conn)
 		list_dirty(t, s);
 		return;
 	}
-	if (s)
-		reply_reset_conn(t, r, s);
+	reply_reset_conn(t, r, s);
 	conn_done(t, conn, ECONNABORTED);
 }
 
@@ -291,8 +290,7 @@ bool tcp_reset_all(struct tcp *t)
 		if (t->sink.room(t->sink.ctx) < 8)
 			return false;
 		s = tcp_soft(t, i);
-		if (s)
-			reply_reset_conn(t, r, s);
+		reply_reset_conn(t, r, s);
 		conn_done(t, i, EPIPE);
 	}
 	return true;
