@@ -302,7 +302,8 @@ static void test_sack(void)
 	inject(b, .ack = 1001);
 	// Two segments; and the same said again is not a second duplicate.
 	for (int i = 0; i < 4; i++)
-		inject(b, .ack = 1001, .wnd = 50000 + i, .n_sack = 1, .sack_l0 = 2001, .sack_r0 = 4001);
+		inject(b, .ack = 1001, .wnd = 50000 + i, .n_sack = 1, .sack_l0 = 2001,
+			.sack_r0 = 4001);
 	// Below the hole, of nothing that was sent, upside down.
 	inject(b, .ack = 1001, .n_sack = 1, .sack_l0 = 1, .sack_r0 = 1001);
 	inject(b, .ack = 1001, .n_sack = 1, .sack_l0 = 1, .sack_r0 = 1001);
@@ -315,8 +316,8 @@ static void test_sack(void)
 		.sack_l1 = 2001, .sack_r1 = 4001);
 	expect_none(b);
 	CU_ASSERT_EQUAL(counter_delta(b, tcp_rtx_fast), 0);
-	inject(b, .ack = 1001, .len = 10, .n_sack = 2, .sack_l0 = 5001, .sack_r0 = 8001, .sack_l1 = 2001,
-		.sack_r1 = 4001);
+	inject(b, .ack = 1001, .len = 10, .n_sack = 2, .sack_l0 = 5001, .sack_r0 = 8001,
+		.sack_l1 = 2001, .sack_r1 = 4001);
 	expect(b, .seq = 1001, .len = 1000);
 	s = tcp_soft(&b->t, b->conn);
 	CU_ASSERT(s->flags & SOFT_RECOVERY);
