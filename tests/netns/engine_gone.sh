@@ -8,6 +8,7 @@
 #   outboard-engine 10.77.0.1 --------'                    500 idle connections to :7
 #
 # timeout: 180
+# sanitized
 set -u
 . "$(dirname "$0")/lib2/common.sh"
 net_up gone
@@ -55,7 +56,7 @@ for signal in KILL TERM; do
 	[ $signal = TERM ] || now+=(listen_wait attach)
 	for way in "${now[@]}"; do block "$way"; done
 	if [ $signal = KILL ]; then
-		kill -STOP "$ENGINE_PID"
+		freeze "$ENGINE_PID"
 		for way in listen_wait attach; do
 			kill -TERM "${pids[$way]}"
 			wait_for 5 grep -qx blocks "$dir/$way" || die "$way does not block"

@@ -7,6 +7,7 @@
 #   outboard-engine 10.77.0.1 -------------------'                    an echo server at :100
 #
 # timeout: 240
+# sanitized
 set -u
 . "$(dirname "$0")/lib2/common.sh"
 seconds=${OB_SECONDS:-10}
@@ -78,9 +79,15 @@ grew doorbell_limited -1 || die "no doorbell found its socket full"
 echo "--- garbage for $seconds s"
 seed=${OB_SEED:-$(date +%s)}
 before=$(counter req_taken)
+established=$(counter tcp_established)
+in_back "$dir/knock" knock "$OB_ADDR" 20000 20007
+knock=$SPAWN_PID
 evil garbage "$seconds" "$seed" 100
 cat "$dir/evil"
-echo "$(($(counter req_taken) - before)) requests taken"
+stop_pid "$knock"
+established=$(($(counter tcp_established) - established))
+echo "$(($(counter req_taken) - before)) requests taken, $established connections established"
+[ $established -gt 20 ] || die "the garbage did not get far"
 [ $(($(counter req_taken) - before)) -gt 10000 ] || die "hardly any garbage was taken"
 
 echo "--- holes"

@@ -67,7 +67,7 @@ farewell() {
 	in_back "$dir/collect" collect $OB_ADDR 9 "$2" "$1"
 	if [ "${3:-}" = -k ]; then
 		wait_for 10 grep -qx accepted "$dir/farewell" || die "$(cat "$dir/farewell")"
-		kill -STOP "$ENGINE_PID"
+		freeze "$ENGINE_PID"
 		kill -TERM "$writer"
 		wait_for 10 pid_gone "$writer" || die "the writer does not end: $(cat "$dir/farewell")"
 		kill -CONT "$ENGINE_PID"

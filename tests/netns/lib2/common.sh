@@ -42,6 +42,12 @@ print(sum(bool(eval(sys.argv[1], {"r": r})) for r in rows))' "${2:-True}"
 }
 rows_are() { [ "$(rows "$1" "${3:-True}")" -eq "$2" ]; }
 huge_are() { [ "$(huge_free)" -eq "$1" ]; }
+# freeze PID: SIGSTOP; returns when every thread stands still.
+freeze() {
+	kill -STOP "$1"
+	wait_for 5 frozen "$1" || die "process $1 does not stop"
+}
+frozen() { ! awk '/^State:/ && $2 != "T" { found = 1 } END { exit !found }' /proc/"$1"/task/*/status; }
 now_ms() { echo $((${EPOCHREALTIME/[.,]/} / 1000)); }
 
 # ready LOG COMMAND...: in the background, once it says "ready". Its process: $SPAWN_PID.

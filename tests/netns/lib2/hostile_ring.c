@@ -8,6 +8,8 @@
 #include "tests/netns/lib2/hostile.h"
 
 #define BELLS_BYTES 100000
+#define LISTEN_AT 20000
+#define SLOTS 128u // as evil_layout() has them
 
 static uint64_t rnd_state;
 
@@ -44,31 +46,82 @@ static struct ob_addr address(void)
 	return a;
 }
 
+// What a host that keeps the rules would know of each slot: most of a random request has to be right,
+// or it does not get far.
+struct known {
+	uint32_t gen;
+	uint64_t sent;
+	uint64_t received;
+};
+
+static struct known slots[SLOTS];
+
+static void addresses(struct evil *e, struct ob_req *q, uint16_t port)
+{
+	if (q->op == OB_RQ_SEND) {
+		q->send.arena_off
+			= rnd() % 8 ? e->l.arena_off + rnd() % (e->l.arena_bytes - 3000) : number();
+		q->send.consumed = rnd() % 4 ? 0 : number();
+	} else if (q->op == OB_RQ_CONNECT || q->op == OB_RQ_LISTEN) {
+		q->addr.raddr = address();
+		q->addr.rport = rnd() % 4 ? port : (uint16_t)number();
+		if (rnd() % 4 == 0)
+			q->addr.laddr = address();
+		q->addr.lport = (uint16_t)(q->op == OB_RQ_LISTEN ? LISTEN_AT + rnd() % 8 : 0);
+	}
+}
+
 static struct ob_req request(struct evil *e, uint16_t port)
 {
-	uint32_t n_slots = e->l.n_slots_accept + e->l.n_slots_connect;
+	uint32_t slot = (uint32_t)rnd() % SLOTS;
+	struct known *k = &slots[slot];
 	struct ob_req q = {
-		.op = (uint8_t)(rnd() % 32 ? rnd() % OB_RQ_N : rnd()),
-		.flags = (uint8_t)(rnd() % 4 ? 0 : rnd()),
+		.op = (uint8_t)(rnd() % 64 ? rnd() % OB_RQ_N : rnd()),
+		.flags = (uint8_t)(rnd() % 8 ? rnd() % 4 : rnd()),
 		.option = (uint16_t)(rnd() % 4),
-		.slot = (uint32_t)(rnd() % 32 ? rnd() % n_slots : number()),
-		.gen = (uint32_t)(rnd() % 4 ? rnd() % 4 + e->gen / 4096 : number()),
-		.len = (uint32_t)(rnd() % 2 ? rnd() % 3000 : number()),
-		.off = rnd() % 2 ? 0 : number(),
+		.slot = slot,
+		.gen = k->gen,
+		.len = (uint32_t)(rnd() % 3000),
+		.off = k->sent,
 	};
 
-	e->gen++;
-	if (q.op == OB_RQ_SEND) {
-		q.send.arena_off = rnd() % 4 ? e->l.arena_off + rnd() % e->l.arena_bytes : number();
-		q.send.consumed = rnd() % 4 ? 0 : number();
-	} else if (q.op == OB_RQ_CONNECT || q.op == OB_RQ_LISTEN) {
-		q.addr.raddr = address();
-		q.addr.rport = rnd() % 4 ? port : (uint16_t)number();
-		if (rnd() % 4 == 0)
-			q.addr.laddr = address();
-		q.addr.lport = (uint16_t)(q.op == OB_RQ_LISTEN ? 20000 + rnd() % 8 : rnd() % 2);
-	}
+	if (q.op == OB_RQ_CONNECT)
+		q.gen = k->gen + 1;
+	else if (q.op == OB_RQ_LISTEN)
+		q.gen = ++e->gen;
+	else if (q.op == OB_RQ_CONSUMED)
+		q.off = k->received;
+	if (rnd() % 16 == 0)
+		q.off = number();
+	if (rnd() % 16 == 0)
+		q.len = (uint32_t)number();
+	if (rnd() % 16 == 0)
+		q.slot = (uint32_t)number();
+	if (rnd() % 65536 == 0) // wears the slot out when it is large
+		q.gen = (uint32_t)number();
+	addresses(e, &q, port);
+	if (q.op == OB_RQ_SEND)
+		k->sent += q.len; // or so
 	return q;
+}
+
+static void learn(const struct ob_event *ev)
+{
+	struct known *k = &slots[ev->slot % SLOTS];
+
+	if (ev->type == OB_EV_ACCEPT || (ev->type == OB_EV_CONNECT && ev->error == 0)) {
+		*k = (struct known){.gen = ev->gen};
+	} else if (ev->type == OB_EV_CONNECT && ev->error == -ESTALE) {
+		k->gen += 1u << 20;
+	} else if (ev->type == OB_EV_CONNECT && ev->error != -EBUSY) {
+		k->gen = ev->gen; // used up
+	} else if (ev->type == OB_EV_DATA) {
+		k->received = ev->data.off;
+		for (uint32_t i = 0; i < ev->n && i < OB_EV_SPANS; i++)
+			k->received += ob_span_len(ev->data.spans[i]);
+	} else if (ev->type == OB_EV_SENT) {
+		slots[ev->sent[0].slot % SLOTS].sent = ev->sent[0].off;
+	}
 }
 
 int evil_garbage(int argc, char **argv)
@@ -81,7 +134,7 @@ int evil_garbage(int argc, char **argv)
 		return 2;
 	rnd_state = strtoull(argv[1], NULL, 0) * 2 + 1;
 	evil_attach(&e, false);
-	for (end = time(NULL) + atoi(argv[0]); time(NULL) < end && !evil_thrown_out(&e, 0);) {
+	for (end = time(NULL) + atoi(argv[0]); time(NULL) <= end && !evil_thrown_out(&e, 0);) {
 		int room = ob_ring_room(&e.req, 1), there;
 
 		for (; room > 0; room--, n++) {
@@ -92,12 +145,11 @@ int evil_garbage(int argc, char **argv)
 		}
 		ob_ring_publish(&e.req);
 		evil_ring(&e);
-		there = ob_ring_avail(&e.ev);
-		if (there > 0) {
-			ob_ring_advance(&e.ev, (uint32_t)there);
-			ob_ring_release(&e.ev);
-			events += (uint64_t)there;
+		for (there = ob_ring_avail(&e.ev); there > 0; there--, events++) {
+			learn(ob_ring_at(&e.ev, 0));
+			ob_ring_advance(&e.ev, 1);
 		}
+		ob_ring_release(&e.ev);
 	}
 	printf("seed %s: %llu requests, %llu events\n", argv[1], (unsigned long long)n,
 		(unsigned long long)events);

@@ -3,6 +3,7 @@
   peer.py refused ADDRESS PORT            a connection is refused at once; prints after how long
   peer.py udp ADDRESS PORT                a datagram is answered with "port unreachable"
   peer.py listen PORT [ADDRESS]           takes connections and reads nothing; prints "ready"
+  peer.py knock ADDRESS FIRST LAST        connects to these ports at random, says something, goes
   peer.py serve PORT                      echoes what it gets; prints "ready"
   peer.py hold ADDRESS PORT               connects, prints "ready" after an echo, and waits
   peer.py idle ADDRESS PORT COUNT         so many connections, an echo on each, then nothing until all
@@ -54,6 +55,24 @@ def listen(port, address="0.0.0.0"):
     kept = []
     while True:
         kept.append(sock.accept()[0])
+
+
+def knock(address, first, last):
+    kept = []
+    print("ready", flush=True)
+    while True:
+        sock = socket.socket()
+        sock.settimeout(0.2)
+        try:
+            sock.connect((address, random.randint(int(first), int(last))))
+            sock.settimeout(0)
+            sock.send(random.randbytes(random.randint(1, 20000)))
+        except OSError:
+            pass
+        kept.append(sock)
+        if len(kept) > 50:
+            kept.pop(random.randrange(len(kept))).close()
+        time.sleep(0.001)
 
 
 def serve(port):
@@ -207,5 +226,5 @@ def syns(address, port, count, source):
 
 
 if __name__ == "__main__":
-    commands = {f.__name__: f for f in (refused, udp, listen, serve, hold, idle, echo, stream, victims, collect, syns)}
+    commands = {f.__name__: f for f in (refused, udp, listen, knock, serve, hold, idle, echo, stream, victims, collect, syns)}
     commands[sys.argv[1]](*sys.argv[2:])
