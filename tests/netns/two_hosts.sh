@@ -8,7 +8,6 @@
 #   outboard-engine 10.77.0.1 ---------'
 #
 # timeout: 240
-# sanitized
 set -u
 . "$(dirname "$0")/lib2/common.sh"
 rounds=${OB_ROUNDS:-20}
