@@ -86,6 +86,10 @@ else
 	say "hugepages: $now of 2 MB reserved (were $have), $(huge_free) free"
 	[ "$now" -ge "$target_pages" ] ||
 		warn "$target_pages pages were wanted; where too few are free, engines run with --no-huge"
+	# What engines of these scripts left when they were killed holds pages. The living hold a lock.
+	for file in /dev/hugepages/ob*map_* /dev/hugepages/outboard-ob*.state; do
+		[ -f "$file" ] && flock -n -x "$file" true && rm -f "$file"
+	done
 	if mountpoint -q /dev/hugepages; then
 		say "hugetlbfs: mounted on /dev/hugepages"
 	elif mkdir -p /dev/hugepages && mount -t hugetlbfs -o pagesize=2M hugetlbfs /dev/hugepages; then
