@@ -50,8 +50,8 @@ host "$dir/b" listen 10.77.0.1:80 '*:80' 10.77.0.1:81 '*:83' '*:84'
 cat "$dir/b"
 outcomes "$dir/b" |
 	grep -qx -- '-EADDRINUSE -EADDRINUSE -EADDRINUSE 0 -ENFILE' || die "another host's ports"
-peer refused $OB_ADDR 85 | tee "$dir/out"
-awk '{ exit !($3 < 500) }' "$dir/out" || die "refused, but late"
+peer refused "$OB_ADDR" 85 >"$dir/out" 2>&1 || die "a closed port: $(tail -n 1 "$dir/out")"
+awk '{ print; exit !($3 < 500) }' "$dir/out" || die "refused, but late"
 peer udp $OB_ADDR 53 || die "no ICMP"
 stop_pid "$SPAWN_PID"
 
@@ -76,10 +76,14 @@ ends() {
 ends "1 -ENFILE 3 -ETIMEDOUT" -s 3 -n 4 connect 10.77.0.50:9
 ends "1 -ENFILE 32 -ETIMEDOUT" -n 33 connect 10.77.0.50:9
 in_back "$dir/listen" listen 100
-host "$dir/full" -t 10000 -k -n 17 connect 10.77.0.2:100
-full=$SPAWN_PID
-awk '$2 ~ /^(0|-E)/ { print $2 }' "$dir/full" | sort | uniq -c | awk '{ printf "%s %s ", $1, $2 }' |
-	grep -qx '1 -ENFILE 16 0 ' || die "17 connections, room for 16: $(cat "$dir/full")"
+# fill: as many connections as there is room for, held by the process $full.
+fill() {
+	host "$dir/full" -t 10000 -k -n 17 connect 10.77.0.2:100
+	full=$SPAWN_PID
+	awk '$2 ~ /^(0|-E)/ { print $2 }' "$dir/full" | sort | uniq -c | awk '{ printf "%s %s ", $1, $2 }' |
+		grep -qx '1 -ENFILE 16 0 ' || die "17 connections, room for 16: $(cat "$dir/full")"
+}
+fill
 host "$dir/d" -a 1 serve '*:101'
 # waits COUNTER: a client whose handshake cannot be finished is served as soon as there is room.
 waits() {
@@ -95,4 +99,7 @@ waits() {
 waits drop_syn_no_conn stop_pid "$full"
 in_back "$dir/hold" hold $OB_ADDR 101
 waits drop_syn_no_slot stop_pid "$SPAWN_PID"
+# Nothing of all that has cost a record for ever.
+wait_for 10 rows_are conns 0 || die "$(rows conns) connections are left"
+fill
 exit 0

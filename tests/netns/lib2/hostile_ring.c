@@ -218,6 +218,8 @@ int evil_requests(int argc, char **argv)
 			 .off = 5,
 			 .send.arena_off = e.l.arena_off},
 			-EINVAL},
+		{{.op = OB_RQ_CONSUMED, .slot = slot, .gen = gen, .off = 1}, -EINVAL},
+		{{.op = OB_RQ_SHUTDOWN, .slot = slot, .gen = gen, .off = 1}, -EINVAL},
 		{{.op = OB_RQ_SETOPT, .slot = slot, .gen = gen, .option = 99}, -EINVAL},
 		{{.op = OB_RQ_RELEASE, .slot = slot, .gen = gen}, -EBUSY},
 	};
