@@ -32,12 +32,16 @@ slowest=0
 for round in $(seq "$rounds"); do
 	host "$dir/serve.8" serve '*:8'
 	victim=$SPAWN_PID
-	in_back "$dir/victims" victims $OB_ADDR 8 4
+	in_back "$dir/idle" idle "$OB_ADDR" 8 10
+	in_back "$dir/victims" victims "$OB_ADDR" 8 4
 	[ "$(rows hosts)" = 2 ] || die "not two hosts"
 	begun=$(now_ms)
 	kill -KILL "$victim"
 	wait_for 5 said_or_gone "$dir/victims" "$SPAWN_PID" reset
+	# Those that say nothing would not find out by themselves.
+	wait_for 5 said_or_gone "$dir/idle" $$ reset
 	took=$(($(now_ms) - begun))
+	grep -qx reset "$dir/idle" || die "round $round: no reset of idle connections: $(cat "$dir/idle")"
 	grep -qx reset "$dir/victims" || die "round $round: no reset: $(cat "$dir/victims")"
 	[ $took -gt "$slowest" ] && slowest=$took
 	wait_for 5 rows_are hosts 1 || die "round $round: the dead host is still listed"
@@ -46,7 +50,7 @@ for round in $(seq "$rounds"); do
 	pid_gone "$stream" && die "the other host's stream ended: $(cat "$dir/stream")"
 	[ "$round" = 2 ] && rss_first=$(rss)
 done
-echo "$rounds kills, the slowest reset of all 4 peers after $slowest ms"
+echo "$rounds kills, the slowest reset of all 14 connections after $slowest ms"
 [ "$slowest" -lt 1000 ] || die "resets after $slowest ms"
 kill -TERM "$stream"
 wait_for 10 pid_gone "$stream"
