@@ -14,6 +14,8 @@ require_root
 pause=${OB_PAUSE:-10} conns=4 window=65536
 
 load_up pause tcp.rcv_wnd=$window
+# A kernel that stops half way must not have room for the other half.
+in_peer "$N" sh -c 'echo "4096 131072 1048576" >/proc/sys/net/ipv4/tcp_rmem'
 
 # probed SIDE: the window probes that it has sent so far.
 probed() {
