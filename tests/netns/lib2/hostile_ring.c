@@ -225,8 +225,10 @@ int evil_requests(int argc, char **argv)
 	};
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		evil_ask(&e, &table[i].q);
-		if (!evil_event(&e, &ev) || ev.type != OB_EV_REFUSED
-			|| ev.error != table[i].error) {
+		// Events that come again are nothing wrong.
+		while (evil_event(&e, &ev) && ev.type != OB_EV_REFUSED)
+			;
+		if (ev.type != OB_EV_REFUSED || ev.error != table[i].error) {
 			printf("row %zu: not %d but %d\n", i, table[i].error, ev.error);
 			return 1;
 		}
