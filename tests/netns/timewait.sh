@@ -82,6 +82,11 @@ from 21000 200 1
 waits $table || die "the table is not full: $(ctl "$ENGINE_SOCKET" stat)"
 look full
 check after full "tcp_tw_entered == 200 and tcp_tw_evicted == 200 - $table and tcp_reset_tx == 0"
+# The first ports were forgotten, the last ones were not.
+from 21000 1 1
+from 21199 1 1
+look known
+check full known "tcp_tw_entered == 2 and tcp_tw_reused == 1 and tcp_tw_evicted == 1"
 wait_for 10 waits 0 || die "they do not expire"
 serve_stop "$dir/server"
 engine_stop "$ENGINE_PID" || die "the engine did not stop cleanly: $(tail -n 5 "$ENGINE_LOG")"
