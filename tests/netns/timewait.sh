@@ -84,9 +84,11 @@ look full
 check after full "tcp_tw_entered == 200 and tcp_tw_evicted == 200 - $table and tcp_reset_tx == 0"
 # The first ports were forgotten, the last ones were not.
 from 21000 1 1
+look first
+check full first "tcp_tw_entered == 1 and tcp_tw_reused == 0 and tcp_tw_evicted == 1"
 from 21199 1 1
-look known
-check full known "tcp_tw_entered == 2 and tcp_tw_reused == 1 and tcp_tw_evicted == 1"
+look last
+check first last "tcp_tw_entered == 1 and tcp_tw_reused == 1 and tcp_tw_evicted == 0"
 wait_for 10 waits 0 || die "they do not expire"
 serve_stop "$dir/server"
 engine_stop "$ENGINE_PID" || die "the engine did not stop cleanly: $(tail -n 5 "$ENGINE_LOG")"
