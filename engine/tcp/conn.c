@@ -179,6 +179,9 @@ static void soft_rebuild(struct tcp *t, struct tcp_soft *s)
 	chain_rx_trim(t->st, &t->mem[r->host], r, &s->rcv_tail, s->rcv_nxt);
 	chain_tx_trim(t->st, &t->mem[r->host], r, &s->snd_tail, HARD_GET(r->snd_wr));
 	s->rcv_consumed = s->rcv_reported = consumed_read(t, r);
+	// The request that says so may still come, as a repetition.
+	chain_rx_release(
+		t->st, &t->mem[r->host], r, &s->rcv_tail, s->rcv_consumed, rx_placed(t, s));
 	s->snd_mss = r->mss;
 	s->rcv_mss = RCV_MSS_FIRST;
 	t->cc->init(s, s->snd_mss, 1);

@@ -280,6 +280,30 @@ static void test_rebuilt_gap(void)
 	bench_free(b);
 }
 
+// The host's word says that it has read, the request is still on its way: what it has read comes back
+// now, because that request is a repetition then.
+static void test_rebuilt_consumed(void)
+{
+	struct bench *b = bench_new();
+	struct ob_slot_word *w;
+
+	establish(b);
+	inject(b, .len = 1460);
+	flush(b);
+	w = ob_seg_slot(b->mem.base, &b->mem.l, bench_rec(b)->slot);
+	atomic_store(&w->consumed, 1460);
+	tcp_forget(&b->t, b->conn);
+	CU_ASSERT_EQUAL(tcp_consumed(&b->t, b->conn, 1460), -EALREADY);
+	CU_ASSERT_EQUAL(b->mem.n_free, b->mem.n_bufs);
+	CU_ASSERT_EQUAL(HARD_GET(bench_rec(b)->rcv_head), STATE_NIL);
+	b->rd = 1460;
+	inject(b, .len = 100);
+	CU_ASSERT_EQUAL(host_received(b), 1560);
+	host_consume(b, 1560);
+	flush(b);
+	bench_free(b);
+}
+
 // Rule 4: the SEQ of a bare ACK is snd_max, or the peer ignores it.
 static void test_ack_seq(void)
 {
@@ -319,6 +343,7 @@ int main(void)
 		{"a rebuilt connection's ACKs count", test_ack_seq},
 		{"timestamps go on", test_rebuilt_timestamps},
 		{"a gap is forgotten", test_rebuilt_gap},
+		{"what was read comes back", test_rebuilt_consumed},
 		CU_TEST_INFO_NULL,
 	};
 
