@@ -5,6 +5,7 @@
 #
 # The engine serves, with fewer buffers than the windows promise; then it is the client.
 # timeout: 300
+# sanitized
 set -u
 . "$(dirname "$0")/../../tools/lib.sh"
 require_root
