@@ -66,5 +66,10 @@ stops kernel engine --conns $conns -- --conns $conns --bytes $size --pause-read 
 stops engine kernel --conns $conns -- --conns $conns --bytes $size --pause-read "$pause"
 stops kernel kernel --conns $conns --pause-read "$pause" -- --conns $conns --bytes $size
 look after
+# Windows promise twice the buffers that there are: nothing is lost, and all of them serve again.
+load crowd-stops engine --conns 1000 --concurrent 100 --pause-read 2 -- --conns 1000 --bytes-up 300000 \
+	--bytes-down 100
+look crowd
+check after crowd 'tcp_rx_bytes >= 3e8 and drop_tcp_no_buffer > 0 and tcp_timeout == 0 and tcp_closed == 1000'
 check before after "tcp_rx_bytes >= 16 * $size and tcp_closed == 16 and tcp_timeout == 0 and tcp_reset_tx == 0"
 check before after 'all(a["stat"][k] == b["stat"][k] for k in ("conns", "hosts", "recs_free", "pieces_free"))'
