@@ -49,6 +49,7 @@ for name in sys.argv[1:]:
 header_alone() {
 	local flags
 	case $1 in
+	tools/bench/*) flags=$(pkg-config --cflags libdpdk) ;;
 	shared/* | host_lib/* | tools/*) flags= ;;
 	*) flags=$(pkg-config --cflags libdpdk) ;;
 	esac
