@@ -1,15 +1,8 @@
-// The loop: what the engine does, in order. One turn takes what has come in, from the wire and from
-// hosts, and commits all of it before any of it is answered, to the wire or to a ring.
-#include <rte_cycles.h>
-#include <rte_mbuf.h>
+// The loop: turns (their stages in order are in turn.h), sleep between them, and the end.
+#include <stdio.h>
+#include <string.h>
 
-#include "engine/core.h"
-#include "engine/offload/place.h"
-
-static uint64_t core_clock(const struct ob_core *c)
-{
-	return clock_us(&c->st->hdr->clock, rte_rdtsc());
-}
+#include "engine/turn.h"
 
 int core_init(
 	struct ob_core *c, const struct config *cfg, struct state *st, char *err, size_t err_bytes)
@@ -51,45 +44,15 @@ void core_fini(struct ob_core *c)
 	net_fini(&c->net);
 }
 
-// The burst's packets go back when everything that pointed into them is done.
-static void free_kept(struct ob_core *c, unsigned n)
-{
-	rte_pktmbuf_free_bulk(c->kept, n);
-}
-
 bool core_turn(struct ob_core *c)
 {
-	uint64_t tx_before = c->cnt.tx_pkts, events_before = c->cnt.ev_published;
-	unsigned n, n_segs;
-	bool busy;
+	struct turn t;
 
-	c->now_us = core_clock(c);
-	tcp_begin(&c->tcp, c->now_us);
-
-	// What came in: from the wire, placed as it is taken; then from hosts; then from the clock.
-	n = port_rx(&c->port, c->rx, c->port.burst);
-	n_segs = net_input(&c->net, c->rx, n, c->segs, c->kept, c->now_us);
-	tcp_input(&c->tcp, c->segs, n_segs);
-	free_kept(c, n_segs);
-	hostif_commands(&c->hostif);
-	busy = hostif_requests(&c->hostif) > 0;
-	net_timers(&c->net, c->now_us);
-	tcp_timers(&c->tcp);
-
-	// What goes out: built, committed, and only then let go.
-	tcp_output(&c->tcp);
-	tcp_commit(&c->tcp);
-	port_flush(&c->port);
-	hostif_publish(&c->hostif);
-	hostif_doorbells(&c->hostif);
-
-	if (c->cfg->debug_amnesia)
-		tcp_amnesia(&c->tcp, c->cfg->debug_amnesia);
-	COUNT(&c->cnt, turns);
-	busy |= n || c->cnt.tx_pkts != tx_before || c->cnt.ev_published != events_before;
-	if (busy)
-		COUNT(&c->cnt, busy_turns);
-	return busy;
+	// rx, net, tcp, free, requests, timers, output, commit, tx, publish, doorbells
+#define X(stage) turn_##stage(c, &t);
+	TURN_STAGES(X)
+#undef X
+	return t.busy;
 }
 
 // Adaptive: after idle_after_us without work, sleeps that double up to idle_sleep_us, cut short by

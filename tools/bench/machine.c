@@ -1,5 +1,6 @@
 #include "tools/bench/machine.h"
 
+#include <bench_revision.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,8 +8,6 @@
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
-
-#include "bench_revision.h"
 
 #define BUSY_OTHERS 0.05 // of one CPU
 #define BUSY_STEAL 0.02

@@ -93,7 +93,7 @@ static int parse(struct bench *b, const struct bench_suite *s, int argc, char **
 	while (rc == 0 && (o = getopt_long(argc, argv, "", all, NULL)) != -1) {
 		if (o == '?')
 			return -EINVAL;
-		if (o < SUITE_OPTION) {
+		if ((size_t)o < sizeof(common) / sizeof(common[0])) {
 			rc = take_common(b, common[o].name, optarg);
 		} else {
 			const char *name = s->options[o - SUITE_OPTION].name;

@@ -17,6 +17,8 @@ static int by_value(const void *a, const void *b)
 
 static double median_sorted(const double *v, size_t n)
 {
+	if (n == 0)
+		return 0;
 	return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
 }
 
@@ -135,6 +137,7 @@ static double resampled(const double *values, size_t n, uint64_t *random)
 {
 	double v[STATS_MAX];
 
+	v[0] = 0;
 	for (size_t i = 0; i < n; i++)
 		v[i] = values[next(random) % n];
 	qsort(v, n, sizeof(*v), by_value);
