@@ -129,8 +129,6 @@ static int check_port(struct config *c, const struct report *r)
 	if (c->has_mac && config_parse_mac(c->port_mac, c->mac) < 0)
 		return fail(
 			r, -EINVAL, "port.mac: \"%s\" is not a station's MAC address", c->port_mac);
-	if (c->port_shared && strncmp(c->port_vdev, "net_af_packet", 13) != 0)
-		return fail(r, -EINVAL, "port.shared: only a net_af_packet port can be shared");
 	if (c->port_mbufs < least)
 		return fail(r, -EINVAL,
 			"port.mbufs: %llu is less than rx_desc + tx_desc + burst = %llu",

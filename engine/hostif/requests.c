@@ -42,6 +42,38 @@ static int answer(struct call *x, int rc)
 	}
 }
 
+// A good listen or connect that cannot be had: it is no fault of the host's.
+static int refused(struct call *x, int rc)
+{
+	struct counters *cnt = x->h->cnt;
+
+	switch (rc) {
+	case -EADDRINUSE:
+	case -EADDRNOTAVAIL:
+	case -EAFNOSUPPORT:
+		COUNT(cnt, req_addr);
+		break;
+	case -EACCES:
+		COUNT(cnt, req_user_port);
+		break;
+	case -ENFILE:
+		if (x->q.op == OB_RQ_LISTEN)
+			COUNT(cnt, req_listen_full);
+		else
+			COUNT(cnt, req_half_full);
+		break;
+	case -EMFILE:
+		COUNT(cnt, req_half_share);
+		break;
+	case -EDQUOT:
+		COUNT(cnt, req_user_conns);
+		break;
+	default:
+		break;
+	}
+	return rc;
+}
+
 // The connection that a request names, half-open ones included.
 static int conn_find(struct call *x, uint32_t *id)
 {
@@ -112,7 +144,7 @@ static int do_listen(struct call *x)
 		return rc;
 	l->gen = x->q.gen;
 	if (rc && rc != -EALREADY)
-		return rc;
+		return refused(x, rc);
 	l->id = id;
 	ev_add(x->h, x->c, OB_EV_LISTEN, x->q.slot, x->q.gen)->listen.lport
 		= o.lport ? o.lport : x->h->st->listeners[id].lport;
@@ -167,7 +199,7 @@ static int do_connect(struct call *x)
 	s->gen = x->q.gen;
 	if (rc == 0)
 		s->id = id;
-	return rc == -EINVAL ? bad(x, &x->h->cnt->req_bad_value, rc) : rc;
+	return rc == -EINVAL ? bad(x, &x->h->cnt->req_bad_value, rc) : refused(x, rc);
 }
 
 static int do_send(struct call *x)

@@ -21,6 +21,9 @@ struct host_mem {
 	uint32_t max_pieces;
 	uint32_t rx_pieces;
 	uint32_t tx_pieces;
+	// Hosts of one user have one account of connections. max_conns 0: no limit.
+	uint32_t account;
+	uint32_t max_conns;
 	uint32_t *free;
 	uint16_t *gen; // by buffer: raised each time it is handed out
 };

@@ -47,7 +47,7 @@ struct rec {
 	_Atomic uint32_t rcv_head; // first piece of received data, or STATE_NIL
 	_Atomic uint32_t snd_head; // first piece of data to send, or STATE_NIL
 	_Atomic uint32_t ts_recent; // RFC 7323
-	_Atomic uint32_t activity; // seconds of the engine clock at the last segment received
+	_Atomic uint32_t activity; // seconds of the engine clock at the last good segment
 	// Cold: written before life says LIVE, but for flags.
 	alignas(64) struct ob_addr laddr;
 	struct ob_addr raddr;

@@ -15,7 +15,9 @@ static void commit_one(struct tcp *t, struct tcp_soft *s, struct rec *r)
 		HARD_SET(r->snd_una, s->snd_una);
 		chain_tx_release(t->st, &t->mem[r->host], r, &s->snd_tail, &s->snd_cur, s->snd_una);
 	}
-	HARD_SET(r->activity, (uint32_t)(t->now_us / 1000000));
+	if (s->flags & SOFT_HEARD)
+		HARD_SET(r->activity, (uint32_t)(t->now_us / 1000000));
+	s->flags &= ~SOFT_HEARD;
 }
 
 void tcp_commit(struct tcp *t)

@@ -286,7 +286,7 @@ void conn_free(struct tcp *t, uint32_t conn)
 	wheel_disarm(&t->wheel, conn);
 	soft_drop(t, conn);
 	t->ops->freed(t->ops->ctx, r);
-	t->host_conns[r->host]--;
+	share_rec_remove(t, r->host);
 	t->n_live--;
 	// FREE is stored before anything that the record reached is used again.
 	HARD_SET(r->life, rec_life(rec_gen(r), 0, REC_FREE));

@@ -3,19 +3,20 @@
 
 #include "engine/tcp/internal.h"
 
-#define HALF(t, id) (&(t)->st->half[(id) - (t)->n_conns])
-#define HALF_SOFT(t, id) (&(t)->half_soft[(id) - (t)->n_conns])
+#define HALF_MSS_MIN 64u
 
-uint32_t half_new(struct tcp *t, const struct seg_tuple *k, uint16_t host)
+int half_new(struct tcp *t, const struct seg_tuple *k, uint16_t host, uint32_t *id)
 {
-	uint32_t i = state_half_alloc(t->st);
+	int rc = share_half(t, host);
 	struct half *h;
+	uint32_t i;
 
-	if (i == STATE_NIL)
-		return TCP_NONE;
+	if (rc)
+		return rc;
+	i = state_half_alloc(t->st);
 	if (conn_insert(t, k, t->n_conns + i) < 0) {
 		state_half_free(t->st, i);
-		return TCP_NONE;
+		return -ENFILE;
 	}
 	h = &t->st->half[i];
 	h->laddr = k->laddr;
@@ -28,9 +29,9 @@ uint32_t half_new(struct tcp *t, const struct seg_tuple *k, uint16_t host)
 	h->listener = UINT16_MAX;
 	h->slot = h->slot_gen = 0;
 	t->half_soft[i] = (struct tcp_half_soft){.rto_us = (uint32_t)t->cfg->tcp_init_rto_us};
-	t->host_conns[host]++;
-	t->n_half_used++;
-	return t->n_conns + i;
+	share_half_add(t, host);
+	*id = t->n_conns + i;
+	return 0;
 }
 
 // Takes the options of a SYN over. RFC 7323: scaling and timestamps only when both sides offer.
@@ -38,7 +39,13 @@ void half_opts(struct tcp *t, struct half *h, const struct tcp_opts *o)
 {
 	uint16_t mss = o->has_mss ? o->mss : 536; // RFC 9293 MUST-15
 
-	h->mss = mss < 64 ? 64 : mss < t->mss ? mss : t->mss;
+	// A peer that asks for less would have its bytes sent one by one, at our expense: Linux has
+	// such a bound too (net.ipv4.tcp_min_snd_mss).
+	if (mss < HALF_MSS_MIN) {
+		COUNT(t->cnt, tcp_small_mss);
+		mss = HALF_MSS_MIN;
+	}
+	h->mss = mss < t->mss ? mss : t->mss;
 	h->opts = 0;
 	h->wscale = 0;
 	if (o->has_wscale) {
@@ -53,21 +60,20 @@ void half_opts(struct tcp *t, struct half *h, const struct tcp_opts *o)
 
 void half_drop(struct tcp *t, uint32_t id)
 {
-	struct half *h = HALF(t, id);
+	struct half *h = half_of(t, id);
 	struct seg_tuple k = half_tuple(h);
 
 	conn_remove(t, &k);
 	wheel_disarm(&t->wheel, id);
 	if (h->listener != UINT16_MAX)
 		t->lsoft[h->listener].half_open--;
-	t->host_conns[h->host]--;
-	t->n_half_used--;
+	share_half_remove(t, h->host);
 	state_half_free(t->st, id - t->n_conns);
 }
 
 void half_fail(struct tcp *t, uint32_t id, int error)
 {
-	struct half *h = HALF(t, id);
+	struct half *h = half_of(t, id);
 
 	if (h->listener == UINT16_MAX)
 		t->ops->connect_failed(t->ops->ctx, h->host, h->chan, h->slot, h->slot_gen, error);
@@ -76,7 +82,7 @@ void half_fail(struct tcp *t, uint32_t id, int error)
 
 void half_send(struct tcp *t, uint32_t id)
 {
-	struct tcp_half_soft *hs = HALF_SOFT(t, id);
+	struct tcp_half_soft *hs = half_soft_of(t, id);
 
 	if (hs->queued)
 		return;
@@ -84,8 +90,7 @@ void half_send(struct tcp *t, uint32_t id)
 	t->half_out.ids[t->half_out.n++] = id;
 }
 
-// The window of a SYN or SYN-ACK, which is not scaled (RFC 7323 section 2.2).
-static uint32_t first_wnd(const struct tcp *t)
+uint32_t half_wnd(const struct tcp *t)
 {
 	uint32_t wnd = tcp_rcv_wnd(t);
 
@@ -106,7 +111,7 @@ static int half_emit(struct tcp *t, const struct half *h, const struct tcp_half_
 	};
 	struct seg_out s = {.t = half_tuple(h), .seq = h->iss, .flags = TCP_SYN};
 
-	s.wnd = (uint16_t)first_wnd(t);
+	s.wnd = (uint16_t)half_wnd(t);
 	if (!active) {
 		s.flags |= TCP_ACK;
 		s.ack = h->irs + 1;
@@ -133,8 +138,8 @@ void half_output(struct tcp *t)
 
 	for (; done < t->half_out.n; done++) {
 		uint32_t id = t->half_out.ids[done];
-		struct tcp_half_soft *hs = HALF_SOFT(t, id);
-		struct half *h = HALF(t, id);
+		struct tcp_half_soft *hs = half_soft_of(t, id);
+		struct half *h = half_of(t, id);
 		int rc;
 
 		if (HARD_GET(h->phase) == HALF_FREE || !hs->queued)
@@ -158,8 +163,8 @@ void half_output(struct tcp *t)
 
 void half_timeout(struct tcp *t, uint32_t id)
 {
-	struct tcp_half_soft *hs = HALF_SOFT(t, id);
-	struct half *h = HALF(t, id);
+	struct tcp_half_soft *hs = half_soft_of(t, id);
+	struct half *h = half_of(t, id);
 	bool active = h->listener == UINT16_MAX;
 
 	if (HARD_GET(h->phase) == HALF_FREE)
@@ -177,101 +182,11 @@ void half_timeout(struct tcp *t, uint32_t id)
 	half_send(t, id);
 }
 
-// The full record of a half-open connection: committed, then the half-open entry is freed; where
-// both exist the full one wins. TCP_NONE (counted) when there is no room for it.
-static uint32_t promote(struct tcp *t, uint32_t id, const struct seg_in *in)
-{
-	struct tcp_half_soft *hs = HALF_SOFT(t, id);
-	struct half *h = HALF(t, id);
-	struct seg_tuple k = half_tuple(h);
-	bool active = h->listener == UINT16_MAX;
-	uint32_t conn = state_rec_alloc(t->st), slot = h->slot, gen = h->slot_gen;
-	struct tcp_soft *s = conn == STATE_NIL ? NULL : soft_new(t, conn);
-	struct rec *r = conn == STATE_NIL ? NULL : tcp_rec(t, conn);
-
-	if (!s) {
-		COUNT(t->cnt, drop_syn_no_conn);
-		goto err_rec;
-	}
-	if (!active && t->ops->slot_get(t->ops->ctx, h->host, h->chan, conn, &slot, &gen)) {
-		COUNT(t->cnt, drop_syn_no_slot);
-		goto err_soft;
-	}
-	r->laddr = h->laddr;
-	r->raddr = h->raddr;
-	r->lport = h->lport;
-	r->rport = h->rport;
-	r->host = h->host;
-	r->chan = h->chan;
-	atomic_store_explicit(&r->flags, active ? REC_ACTIVE : t->st->listeners[h->listener].flags,
-		memory_order_relaxed);
-	r->slot = slot;
-	r->slot_gen = gen;
-	r->iss = h->iss;
-	r->irs = h->irs;
-	r->mss = h->mss;
-	r->listener = h->listener;
-	r->wscale = h->wscale;
-	r->opts = h->opts;
-	r->sum = rec_sum(r);
-	s->rcv_edge = first_wnd(t);
-	atomic_store_explicit(&r->snd_una, 0, memory_order_relaxed);
-	atomic_store_explicit(&r->snd_max, 0, memory_order_relaxed);
-	atomic_store_explicit(&r->snd_wr, 0, memory_order_relaxed);
-	atomic_store_explicit(&r->rcv_nxt, 0, memory_order_relaxed);
-	atomic_store_explicit(&r->rcv_edge, s->rcv_edge, memory_order_relaxed);
-	atomic_store_explicit(&r->rcv_head, STATE_NIL, memory_order_relaxed);
-	atomic_store_explicit(&r->snd_head, STATE_NIL, memory_order_relaxed);
-	atomic_store_explicit(&r->ts_recent, hs->ts_recent, memory_order_relaxed);
-	atomic_store_explicit(&r->activity, (uint32_t)(t->now_us / 1000000), memory_order_relaxed);
-	HARD_SET(r->life, rec_life(rec_gen(r), 0, REC_LIVE));
-
-	s->ts_recent = hs->ts_recent;
-	s->ts_off = isn_ts_offset(&t->st->hdr->secrets, &k);
-	s->snd_mss = h->mss;
-	s->rcv_mss = RCV_MSS_FIRST;
-	s->snd_wnd = s->max_wnd = (uint32_t)in->wnd << (in->flags & TCP_SYN ? 0 : peer_shift(r));
-	s->wl1 = in->seq;
-	s->wl2 = in->ack;
-	s->flags |= SOFT_WND_KNOWN;
-	t->cc->init(s, s->snd_mss, (uint32_t)t->cfg->tcp_init_cwnd);
-	s->rto_us = (uint32_t)t->cfg->tcp_init_rto_us;
-	if (hs->retries == 0 && hs->sent_us) {
-		struct rtt_bounds b = tcp_rtt_bounds(t);
-
-		rtt_sample(s, (uint32_t)(t->now_us - hs->sent_us), 1, &b);
-	} else {
-		t->cc->init(s, s->snd_mss, 1); // RFC 5681 section 3.1: a SYN was lost
-	}
-	if (active)
-		t->ops->slot_set(t->ops->ctx, h->host, slot, gen, conn);
-	else
-		t->lsoft[h->listener].accepted++;
-	t->n_live++;
-	t->host_conns[h->host]++;
-	COUNT(t->cnt, tcp_established);
-	if (!active)
-		COUNT(t->cnt, tcp_passive_open);
-	half_drop(t, id); // takes the tuple out of the table
-	if (conn_insert(t, &k, conn) < 0)
-		COUNT(t->cnt, drop_syn_no_conn); // cannot be: the entry was just freed
-	t->ops->notify(t->ops->ctx, s, active ? TCP_EV_CONNECT : TCP_EV_ACCEPT);
-	list_dirty(t, s);
-	return conn;
-
-err_soft:
-	soft_drop(t, conn);
-err_rec:
-	if (conn != STATE_NIL)
-		state_rec_free(t->st, conn);
-	return TCP_NONE;
-}
-
 // Section 3.10.7.3.
 static void syn_sent_input(struct tcp *t, uint32_t id, const struct seg_in *in)
 {
-	struct tcp_half_soft *hs = HALF_SOFT(t, id);
-	struct half *h = HALF(t, id);
+	struct tcp_half_soft *hs = half_soft_of(t, id);
+	struct half *h = half_of(t, id);
 	struct tcp_opts o;
 	uint32_t conn;
 
@@ -305,14 +220,14 @@ static void syn_sent_input(struct tcp *t, uint32_t id, const struct seg_in *in)
 	half_opts(t, h, &o);
 	hs->ts_recent = o.ts_val;
 	if (in->flags & TCP_ACK) {
-		conn = promote(t, id, in);
+		conn = half_promote(t, id, in);
 		if (conn != TCP_NONE) {
 			conn_ack_now(t, tcp_soft_held(t, conn));
-		} else if (t->st->n_free_recs == 0) {
+		} else if (share_rec(t, h->host)) {
 			// The peer has its side open already. The host is told at once, not by a
 			// time-out that names another reason.
 			reply_reset(t, in);
-			half_fail(t, id, -ENFILE);
+			half_fail(t, id, share_rec(t, h->host));
 		}
 		return;
 	}
@@ -338,8 +253,8 @@ static void half_ack(struct tcp *t, const struct half *h, const struct tcp_half_
 // Section 3.10.7.4 for SYN-RECEIVED.
 static void syn_rcvd_input(struct tcp *t, uint32_t id, const struct seg_in *in)
 {
-	struct tcp_half_soft *hs = HALF_SOFT(t, id);
-	struct half *h = HALF(t, id);
+	struct tcp_half_soft *hs = half_soft_of(t, id);
+	struct half *h = half_of(t, id);
 	bool active = h->listener == UINT16_MAX;
 	struct tcp_opts o;
 	uint32_t conn;
@@ -352,10 +267,15 @@ static void syn_rcvd_input(struct tcp *t, uint32_t id, const struct seg_in *in)
 			half_send(t, id);
 			return;
 		}
-	} else if (seq_lt(in->seq, h->irs + 1) || seq_gt(in->seq, h->irs + 1 + first_wnd(t))) {
+	} else if ((in->flags & TCP_RST) && in->seq - (h->irs + 1) >= half_wnd(t)) {
+		// The window ends before its right edge, for a reset strictly so (RFC 5961 section
+		// 3.2).
+		COUNT(t->cnt, drop_tcp_rst_window);
+		return;
+	} else if (seq_lt(in->seq, h->irs + 1) || seq_gt(in->seq, h->irs + 1 + half_wnd(t))) {
 		// First, the sequence number.
 		COUNT(t->cnt, drop_tcp_window);
-		if (!(in->flags & TCP_RST) && net_limit_take(&t->challenge_limit, t->now_us))
+		if (net_limit_take(&t->challenge_limit, t->now_us))
 			half_ack(t, h, hs);
 		return;
 	} else if (in->flags & TCP_RST) {
@@ -397,7 +317,7 @@ static void syn_rcvd_input(struct tcp *t, uint32_t id, const struct seg_in *in)
 		}
 		hs->ts_recent = o.ts_val;
 	}
-	conn = promote(t, id, in);
+	conn = half_promote(t, id, in);
 	if (conn == TCP_NONE)
 		return;
 	if (active)
@@ -408,7 +328,7 @@ static void syn_rcvd_input(struct tcp *t, uint32_t id, const struct seg_in *in)
 
 void half_input(struct tcp *t, uint32_t id, const struct seg_in *in)
 {
-	if (HARD_GET(HALF(t, id)->phase) == HALF_SYN_SENT)
+	if (HARD_GET(half_of(t, id)->phase) == HALF_SYN_SENT)
 		syn_sent_input(t, id, in);
 	else
 		syn_rcvd_input(t, id, in);

@@ -55,9 +55,11 @@ static int arrays_create(struct tcp *t, const struct config *cfg)
 	t->port_head = index_array(65536, false);
 	t->lsoft = calloc(cfg->limits_listeners, sizeof(*t->lsoft));
 	t->host_conns = calloc(cfg->limits_hosts, sizeof(*t->host_conns));
+	t->host_half = calloc(cfg->limits_hosts, sizeof(*t->host_half));
+	t->user_conns = calloc(cfg->limits_hosts, sizeof(*t->user_conns));
 	if (!t->soft_of || !t->soft || !t->soft_free || !t->half_soft || !t->ooo || !t->ooo_free
 		|| !t->dirty.ids || !t->out.ids || !t->half_out.ids || !t->port_head || !t->lsoft
-		|| !t->host_conns)
+		|| !t->host_conns || !t->host_half || !t->user_conns)
 		return -ENOMEM;
 	t->n_soft_free = t->n_soft;
 	t->n_ooo_free = (uint32_t)cfg->limits_ooo;
@@ -127,6 +129,8 @@ void tcp_fini(struct tcp *t)
 	free(t->port_head);
 	free(t->lsoft);
 	free(t->host_conns);
+	free(t->host_half);
+	free(t->user_conns);
 	memset(t, 0, sizeof(*t));
 }
 

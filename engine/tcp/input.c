@@ -20,7 +20,7 @@ static bool step_options(struct tcp_rx *x)
 	}
 	if (!(x->r->opts & OB_NEG_TS) || !x->o.has_ts || (in->flags & TCP_RST))
 		return true;
-	// A connection idle for 24 days takes any timestamp (section 5.5).
+	// One that has heard nothing for 24 days takes any timestamp (section 5.5).
 	if (seq_lt(x->o.ts_val, x->s->ts_recent)
 		&& (uint32_t)(x->t->now_us / 1000000) - HARD_GET(x->r->activity) < 24u * 86400) {
 		COUNT(x->t->cnt, drop_tcp_paws);
@@ -38,14 +38,18 @@ static bool step_sequence(struct tcp_rx *x)
 	int64_t edge = (int64_t)x->s->rcv_edge;
 	int64_t end = x->end + !!(x->in->flags & TCP_FIN);
 
+	if (x->in->flags & TCP_RST) {
+		// RFC 5961 section 3.2: what is outside of RCV.NXT <= SEG.SEQ < RCV.NXT + RCV.WND is
+		// dropped silently. A closed window lets one in, at RCV.NXT.
+		if (x->start == nxt || (x->start > nxt && x->start < edge))
+			return true;
+		COUNT(t->cnt, drop_tcp_rst_window);
+		return false;
+	}
 	if (edge < nxt)
 		edge = nxt; // a FIN may lie at the edge
 	if (end >= nxt && x->start <= edge)
 		return true;
-	if (x->in->flags & TCP_RST) {
-		COUNT(t->cnt, drop_tcp_rst_window);
-		return false;
-	}
 	if (end < nxt && end > x->start)
 		COUNT(t->cnt, tcp_dup_segs);
 	else
@@ -77,11 +81,17 @@ static void step_reset(struct tcp_rx *x)
 										    : ECONNRESET);
 }
 
-// RFC 7323 section 4.3: only a segment that touches the left edge moves TS.Recent.
+// RFC 7323 section 4.3: only a segment that touches the left edge moves TS.Recent. It also says how old
+// TS.Recent is (section 5.5), which nothing that we send does. A timestamp that is lower has come this
+// far because TS.Recent is too old to compare with: it takes its place.
 static void step_ts_recent(struct tcp_rx *x)
 {
-	if (x->o.has_ts && (x->r->opts & OB_NEG_TS) && x->start <= (int64_t)STATE_OFF(x->s->rcv_nxt)
-		&& seq_geq(x->o.ts_val, x->s->ts_recent) && x->o.ts_val != x->s->ts_recent) {
+	if (x->start > (int64_t)STATE_OFF(x->s->rcv_nxt))
+		return;
+	x->s->flags |= SOFT_HEARD;
+	if (HARD_GET(x->r->activity) != (uint32_t)(x->t->now_us / 1000000))
+		list_dirty(x->t, x->s);
+	if (x->o.has_ts && (x->r->opts & OB_NEG_TS) && x->o.ts_val != x->s->ts_recent) {
 		x->s->ts_recent = x->o.ts_val;
 		list_dirty(x->t, x->s);
 	}

@@ -116,7 +116,18 @@ void conn_settle(struct tcp *t, struct tcp_soft *s);
 uint32_t listener_find(const struct tcp *t, const struct seg_tuple *k);
 void listen_syn(struct tcp *t, const struct seg_in *in, uint32_t listener, uint32_t iss_min);
 // half.c
-uint32_t half_new(struct tcp *t, const struct seg_tuple *k, uint16_t host);
+static inline struct half *half_of(const struct tcp *t, uint32_t id)
+{
+	return &t->st->half[id - t->n_conns];
+}
+
+static inline struct tcp_half_soft *half_soft_of(const struct tcp *t, uint32_t id)
+{
+	return &t->half_soft[id - t->n_conns];
+}
+
+// Returns 0 and the id, or what share_half() says.
+int half_new(struct tcp *t, const struct seg_tuple *k, uint16_t host, uint32_t *id);
 void half_opts(struct tcp *t, struct half *h, const struct tcp_opts *o);
 void half_input(struct tcp *t, uint32_t id, const struct seg_in *in);
 void half_drop(struct tcp *t, uint32_t id);
@@ -124,6 +135,20 @@ void half_fail(struct tcp *t, uint32_t id, int error); // negative errno for its
 void half_send(struct tcp *t, uint32_t id); // queues its SYN or SYN-ACK
 void half_output(struct tcp *t);
 void half_timeout(struct tcp *t, uint32_t id);
+// The window of a SYN or SYN-ACK, which is not scaled (RFC 7323 section 2.2).
+uint32_t half_wnd(const struct tcp *t);
+// promote.c: the full record of a half-open connection: committed, then the half-open entry is
+// freed; where both exist the full one wins. TCP_NONE (counted) when there is no room for it.
+uint32_t half_promote(struct tcp *t, uint32_t id, const struct seg_in *in);
+
+// share.c: whether the host may have one more half-open entry: 0, -ENFILE none is left, -EMFILE it has
+// its share, -EDQUOT its user has its connections. Of records: 0, -ENFILE or -EMFILE.
+int share_half(const struct tcp *t, uint16_t host);
+int share_rec(const struct tcp *t, uint16_t host);
+void share_half_add(struct tcp *t, uint16_t host);
+void share_half_remove(struct tcp *t, uint16_t host);
+void share_rec_add(struct tcp *t, uint16_t host);
+void share_rec_remove(struct tcp *t, uint16_t host);
 
 // input.c: the synchronised states
 void est_input(struct tcp *t, uint32_t conn, const struct seg_in *in);

@@ -146,6 +146,16 @@ uint32_t listener_find(const struct tcp *t, const struct seg_tuple *k)
 	return STATE_NIL;
 }
 
+static void count_no_half(struct tcp *t, int error)
+{
+	if (error == -EMFILE)
+		COUNT(t->cnt, drop_syn_half_share);
+	else if (error == -EDQUOT)
+		COUNT(t->cnt, drop_syn_user_conns);
+	else
+		COUNT(t->cnt, drop_syn_half_full);
+}
+
 // iss_min: what the new initial sequence number must lie beyond (RFC 6191), or 0.
 void listen_syn(struct tcp *t, const struct seg_in *in, uint32_t listener, uint32_t iss_min)
 {
@@ -154,6 +164,7 @@ void listen_syn(struct tcp *t, const struct seg_in *in, uint32_t listener, uint3
 	struct tcp_opts o;
 	struct half *h;
 	uint32_t id;
+	int rc;
 
 	if (!tcp_opts_parse(&o, in->opt, in->opt_len, true)) {
 		COUNT(t->cnt, drop_tcp_options);
@@ -163,9 +174,9 @@ void listen_syn(struct tcp *t, const struct seg_in *in, uint32_t listener, uint3
 		COUNT(t->cnt, drop_syn_backlog);
 		return;
 	}
-	id = half_new(t, &in->t, l->host);
-	if (id == TCP_NONE) {
-		COUNT(t->cnt, drop_syn_half_full);
+	rc = half_new(t, &in->t, l->host, &id);
+	if (rc) {
+		count_no_half(t, rc);
 		return;
 	}
 	h = &t->st->half[id - t->n_conns];

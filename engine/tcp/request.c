@@ -38,6 +38,7 @@ int tcp_connect(struct tcp *t, const struct tcp_open *o, uint32_t *id)
 	struct seg_tuple k
 		= {.laddr = o->laddr, .raddr = o->raddr, .lport = o->lport, .rport = o->rport};
 	struct half *h;
+	int rc;
 
 	if (!unicast(&o->raddr) || o->rport == 0)
 		return ob_addr_is_v4(&o->raddr) ? -EINVAL : -EAFNOSUPPORT;
@@ -49,9 +50,9 @@ int tcp_connect(struct tcp *t, const struct tcp_open *o, uint32_t *id)
 		return -EADDRNOTAVAIL;
 	if (o->lport != 0 && !port_free(t, &k, o->lport))
 		return -EADDRINUSE;
-	*id = half_new(t, &k, o->host);
-	if (*id == TCP_NONE)
-		return -ENFILE;
+	rc = half_new(t, &k, o->host, id);
+	if (rc)
+		return rc;
 	h = &t->st->half[*id - t->n_conns];
 	h->iss = isn_make(&t->st->hdr->secrets, &k, t->now_us);
 	h->mss = t->mss;

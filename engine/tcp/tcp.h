@@ -45,6 +45,7 @@ enum tcp_state {
 #define SOFT_FORCE 0x4000u // send one segment whatever the windows say (probe, time-out)
 #define SOFT_WND_KNOWN 0x8000u
 #define SOFT_RTX_HEAD 0x10000u // send the segment at snd_una again
+#define SOFT_HEARD 0x20000u // a good segment at the left edge came in this turn
 
 // What a channel is to be told (tcp_soft.notify). Owned by hostif, set by TCP.
 #define TCP_EV_ACCEPT 0x01u
@@ -182,6 +183,8 @@ struct tcp {
 	const struct cc_ops *cc;
 	uint32_t n_live; // records LIVE or DONE
 	uint32_t *host_conns; // records and half-open entries by host
+	uint32_t *host_half; // of them half-open
+	uint32_t *user_conns; // the same as host_conns, by host_mem.account
 	uint32_t n_half_used;
 	uint32_t n_orphans;
 	uint64_t rand; // soft randomness (amnesia)
@@ -223,7 +226,8 @@ struct tcp_open {
 int tcp_listen(struct tcp *t, const struct tcp_open *o, uint32_t *listener);
 int tcp_unlisten(struct tcp *t, uint32_t listener);
 // -EADDRINUSE the tuple is taken, -EADDRNOTAVAIL not our address or no port left, -ENFILE no
-// half-open entry left, -EINVAL a destination that cannot be. The id is in *id.
+// half-open entry left, -EMFILE the host has its share of them, -EDQUOT its user has its
+// connections, -EINVAL a destination that cannot be. The id is in *id.
 int tcp_connect(struct tcp *t, const struct tcp_open *o, uint32_t *id);
 // Of a record: `conn`. arena_off and len were checked against the host's arena.
 // -EINVAL a gap before off, -EPIPE after shutdown or reset, -EAGAIN out of pieces.

@@ -14,7 +14,7 @@ net_up errors
 # The kernel takes frames for this address and, as it does not forward, drops them.
 extra=$'[neighbours]\n10.77.0.50 = 02:0b:0a:4d:00:02'
 engine_up tcp.syn_retries=2 tcp.init_rto_us=200000 tcp.synack_retries=5 net.neigh_tries=3 limits.conns=16 \
-	limits.half_open=32 limits.listeners=4
+	limits.half_open=32 limits.listeners=4 limits.host_share=1000000
 
 # connect_is ERROR MIN_MS MAX_MS ARGS...: obt-host connect ends so, all connections alike.
 connect_is() {

@@ -139,7 +139,7 @@ static const struct {
 	{-EINVAL, PORT "mac = 02:00:00:00:00:00:00\n" NET, "port.mac: "},
 	{-EINVAL, PORT "mac = ff:ff:ff:ff:ff:ff\n" NET, "port.mac: "},
 	{-EINVAL, PORT "mac = 00:00:00:00:00:00\n" NET, "port.mac: "},
-	{-EINVAL, PORT "shared = yes\n" NET, "port.shared: only a net_af_packet port"},
+	{-ENOENT, PORT "shared = yes\n" NET, "port.shared: unknown option"},
 	{-EINVAL, PORT "mbufs = 1024\n" NET, "port.mbufs: 1024 is less than"},
 	{-EINVAL, PORT, "net.address: not given"},
 	{-EINVAL, PORT "[net]\naddress = 10.77.0.1\n", "net.address: \"10.77.0.1\" is not an IPv4"},

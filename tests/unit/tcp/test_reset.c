@@ -13,7 +13,8 @@ static void test_reset_window(void)
 		{1, ENDS}, // "exactly matches the next expected sequence number"
 		{2, CHALLENGE}, // "inside the current receive window"
 		{65535, CHALLENGE},
-		{70000, DROPPED}, // "outside": silently
+		{65536, DROPPED}, // "outside": silently
+		{70000, DROPPED},
 		{0, DROPPED},
 		{-1000, DROPPED},
 		{2000000000, DROPPED},
@@ -75,8 +76,13 @@ static void test_reset_half(void)
 	inject(b, .flags = TCP_SYN, .seq = 0, .mss = 1460);
 	expect(b, .flags = TCP_SYN | TCP_ACK);
 	inject(b, .flags = TCP_RST, .seq = 100000);
+	inject(b, .flags = TCP_RST, .seq = 65536);
+	inject(b, .flags = TCP_RST, .seq = 0);
 	CU_ASSERT_EQUAL(b->t.n_half_used, 1);
+	CU_ASSERT_EQUAL(counter_delta(b, drop_tcp_rst_window), 3);
 	expect_none(b);
+	inject(b, .flags = TCP_RST, .seq = 65535);
+	expect(b, .flags = TCP_ACK, .seq = 1, .ack = 1);
 	inject(b, .flags = TCP_RST, .seq = 1000);
 	CU_ASSERT_EQUAL(b->t.n_half_used, 1);
 	expect(b, .flags = TCP_ACK, .seq = 1, .ack = 1);
@@ -236,6 +242,33 @@ static void test_paws_idle(void)
 	bench_free(b);
 }
 
+// What we send says nothing about the age of the peer's timestamps; what is dropped does not either.
+static void test_paws_sent(void)
+{
+	struct bench *b = bench_new();
+
+	establish(b, .ts_val = 1000);
+	b->now_us += 13ull * 86400 * 1000000;
+	host_send(b, 10, 0); // never acknowledged
+	inject(b, .ack = 1, .len = 10, .ts_val = 400);
+	CU_ASSERT_EQUAL(counter_delta(b, drop_tcp_paws), 1);
+	b->now_us += 12ull * 86400 * 1000000;
+	flush(b);
+	inject(b, .seq = 1, .ack = 1, .len = 10, .ts_val = 500);
+	CU_ASSERT_EQUAL(host_received(b), 10);
+	CU_ASSERT_EQUAL(counter_delta(b, drop_tcp_paws), 1);
+	// An empty segment with the same timestamp makes it young again.
+	b->now_us += 20ull * 86400 * 1000000;
+	inject(b, .ack = 1, .ts_val = 500);
+	b->now_us += 20ull * 86400 * 1000000;
+	flush(b);
+	inject(b, .ack = 1, .len = 10, .ts_val = 300);
+	CU_ASSERT_EQUAL(counter_delta(b, drop_tcp_paws), 2);
+	CU_ASSERT_EQUAL(host_received(b), 10);
+	flush(b);
+	bench_free(b);
+}
+
 // Malformed options: dropped under their own counter.
 static void test_bad_options(void)
 {
@@ -346,6 +379,7 @@ int main(void)
 		{"sequence numbers out of the window", test_sequence},
 		{"PAWS", test_paws},
 		{"PAWS after 24 days", test_paws_idle},
+		{"PAWS and what we send", test_paws_sent},
 		{"malformed options", test_bad_options},
 		{"no connection, and LISTEN", test_no_connection},
 		{"limits", test_limits},
