@@ -1,0 +1,156 @@
+// Measuring: turns of the engine with the clock around them, everything else in between.
+#include <sys/resource.h>
+
+#include "tools/bench/core_rig.h"
+
+#define SLICE_US 1000u // turns of either kind by turns
+#define QUIET_TURNS 1000u
+
+// Of this thread: how often the kernel took its CPU away.
+static uint64_t taken_away(void)
+{
+	struct rusage u;
+
+	return getrusage(RUSAGE_THREAD, &u) == 0 ? (uint64_t)u.ru_nivcsw : 0;
+}
+
+static uint64_t ops(const struct rig *r)
+{
+	switch (r->peer.load) {
+	case LOAD_RX:
+		return r->core->cnt.tcp_rx_bytes / PEER_SEG;
+	case LOAD_TX:
+		return r->peer.ops / PEER_SEG;
+	default:
+		return r->peer.ops;
+	}
+}
+
+// Whether the turn to come has timers to look at, so that it is no empty poll.
+static bool due(const struct rig *r)
+{
+	return tcp_next_us(&r->core->tcp) <= core_clock(r->core);
+}
+
+// A symbol of its own for callgrind.
+__attribute__((noinline)) bool core_measured_turn(struct ob_core *c);
+bool core_measured_turn(struct ob_core *c)
+{
+	return core_turn(c);
+}
+
+static void plain_turn(struct rig *r, struct meter *m)
+{
+	uint64_t pkts = r->core->cnt.rx_pkts, start, end;
+	bool busy = due(r);
+
+	start = rte_rdtsc();
+	busy |= core_measured_turn(r->core);
+	end = rte_rdtsc();
+	if (!busy)
+		return;
+	m->cycles += end - start - r->o->tsc_overhead;
+	m->turns++;
+	m->pkts += r->core->cnt.rx_pkts - pkts;
+}
+
+static void staged_turn(struct rig *r, struct meter *m)
+{
+	uint64_t at[STAGES + 1];
+	struct turn t;
+	bool busy = due(r);
+
+	at[0] = rte_rdtsc();
+#define X(stage)                                                                                   \
+	turn_##stage(r->core, &t);                                                                 \
+	at[STAGE_##stage + 1] = rte_rdtsc();
+	TURN_STAGES(X)
+#undef X
+	if (!busy && !t.busy)
+		return;
+	for (unsigned i = 0; i < STAGES; i++) {
+		uint64_t cycles = at[i + 1] - at[i];
+
+		m->staged_cycles[i]
+			+= cycles > r->o->tsc_overhead ? cycles - r->o->tsc_overhead : 0;
+	}
+}
+
+static void around(struct rig *r)
+{
+	peer_step(&r->peer);
+	if (r->same)
+		host_round(&r->host);
+}
+
+static void add(struct meter *m, const struct meter *slice, uint64_t n_ops, bool staged)
+{
+	m->cycles += slice->cycles;
+	m->turns += slice->turns;
+	m->pkts += slice->pkts;
+	for (unsigned i = 0; i < STAGES; i++)
+		m->staged_cycles[i] += slice->staged_cycles[i];
+	if (staged)
+		m->staged_ops += n_ops;
+	else
+		m->ops += n_ops;
+}
+
+static void slice(struct rig *r, bool staged, struct meter *m)
+{
+	uint64_t end = rte_rdtsc() + SLICE_US * (r->o->tsc_hz / 1000000);
+	uint64_t lost = taken_away(), before = ops(r);
+	struct meter s = {0};
+
+	do {
+		around(r);
+		if (staged)
+			staged_turn(r, &s);
+		else
+			plain_turn(r, &s);
+	} while (rte_rdtsc() < end);
+	m->slices++;
+	// That time was not the engine's.
+	if (taken_away() != lost)
+		m->discarded++;
+	else
+		add(m, &s, ops(r) - before, staged);
+}
+
+void rig_measure(struct rig *r, double seconds, bool staged, struct meter *m)
+{
+	uint64_t end = rte_rdtsc() + (uint64_t)(seconds * (double)r->o->tsc_hz);
+	uint64_t cycles = atomic_load(&r->host.cycles), events = atomic_load(&r->host.events);
+
+	*m = (struct meter){0};
+	r->peer.go = true;
+	while (rte_rdtsc() < end && !bench_stopped())
+		slice(r, staged && m->slices % 2, m);
+	m->host_cycles = atomic_load(&r->host.cycles) - cycles;
+	m->host_events = atomic_load(&r->host.events) - events;
+}
+
+void rig_measure_ops(struct rig *r, uint64_t n, struct meter *m)
+{
+	uint64_t before = ops(r);
+
+	*m = (struct meter){0};
+	r->peer.go = true;
+	do {
+		around(r);
+		plain_turn(r, m);
+	} while (ops(r) - before < n && !bench_stopped());
+	m->ops = ops(r) - before;
+	m->slices = 1;
+}
+
+void rig_warm(struct rig *r, double seconds)
+{
+	uint64_t end = rte_rdtsc() + (uint64_t)(seconds * (double)r->o->tsc_hz);
+
+	r->peer.go = true;
+	while (rte_rdtsc() < end && !bench_stopped()) {
+		around(r);
+		core_turn(r->core);
+	}
+}
