@@ -1,12 +1,11 @@
-// What the tests of hostif share: an engine without wire and with a scripted TCP, and a host that
-// speaks the protocol by hand. Everything runs in one thread.
+// What the tests of hostif share: an engine without wire and with a scripted TCP. Everything, the
+// host too, runs in one thread.
 #ifndef TESTS_UNIT_HOSTIF_FIXTURE_H
 #define TESTS_UNIT_HOSTIF_FIXTURE_H
 
 #include "engine/hostif/attach.h"
-#include "engine/hostif/control.h"
 #include "engine/hostif/fault.h"
-#include "tests/unit/eal_main.h"
+#include "tests/unit/hostif/peer.h"
 
 #define WORLD_CONNS 32u
 #define WORLD_HALF 32u
@@ -40,43 +39,13 @@ struct world {
 	struct hostif h;
 	struct control control;
 	char path[CONTROL_PATH];
-};
-
-// A host's side.
-struct peer {
-	int fd; // control socket
-	int mem;
-	uint8_t *seg;
-	struct ob_seg_layout l;
-	struct ob_msg_attached reply;
-	int bells[OB_MAX_CHANNELS];
-	struct ob_ring_view req;
-	struct ob_ring_view ev;
-	struct hostif_host *host; // the engine's
+	struct peer_engine e; // for the peers
 };
 
 void world_open(struct world *w);
 void world_close(struct world *w);
 // A round of both threads.
 void world_turn(struct world *w);
-
-// What a good host asks for.
-struct ob_seg_layout peer_layout(uint32_t channels, uint32_t order);
-// memfd of that many bytes; seals: F_SEAL_*.
-int peer_memfd(uint64_t bytes, int seals);
-int peer_connect(const struct world *w);
-struct ob_msg_attach peer_message(const struct ob_seg_layout *l);
-// Sends bytes and a descriptor (-1: none), lets the engine work, and takes the answer. Returns its
-// error, or 1 when there is no answer, 2 when the engine hung up.
-int peer_ask(struct world *w, struct peer *p, const void *bytes, size_t n, int fd);
-// Attaches in order; channel 0's rings are in req and ev.
-void peer_attach(struct world *w, struct peer *p, uint32_t channels, uint32_t order);
-void peer_close(struct peer *p);
-// Puts a request into the ring of channel 0 and publishes it.
-void peer_request(struct peer *p, const struct ob_req *q);
-// Takes the next event, which must be there.
-struct ob_event peer_event(struct peer *p);
-bool peer_has_event(struct peer *p);
 
 // A live record with soft state for a connection of the host, in accept slot order.
 struct tcp_soft *world_conn(struct world *w, struct peer *p, uint32_t conn);

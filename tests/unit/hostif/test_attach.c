@@ -78,14 +78,14 @@ static void test_layouts(void)
 	world_open(&w);
 	for (unsigned i = 0; i < sizeof(hostiles) / sizeof(hostiles[0]); i++) {
 		const struct hostile *x = &hostiles[i];
-		struct peer p = {.fd = peer_connect(&w), .l = peer_layout(2, 4)};
+		struct peer p = {.fd = peer_connect(&w.e), .l = peer_layout(2, 4)};
 		struct ob_msg_attach m = peer_message(&p.l);
 
 		p.mem = peer_memfd(p.l.seg_bytes, SEALS);
 		memcpy((uint8_t *)&m.layout + x->offset, &x->value, x->bytes);
 		counters_mark(&w);
 		CU_ASSERT(refused(
-			&w, &p, peer_ask(&w, &p, &m, sizeof(m), p.mem), x->error, x->reason));
+			&w, &p, peer_ask(&w.e, &p, &m, sizeof(m), p.mem), x->error, x->reason));
 		p.seg = NULL;
 		peer_close(&p);
 	}
@@ -99,9 +99,9 @@ static void refuse_memory(int fd, int error, const char *reason)
 	struct ob_msg_attach m = peer_message(&p.l);
 
 	world_open(&w);
-	p.fd = peer_connect(&w);
+	p.fd = peer_connect(&w.e);
 	counters_mark(&w);
-	CU_ASSERT(refused(&w, &p, peer_ask(&w, &p, &m, sizeof(m), fd), error, reason));
+	CU_ASSERT(refused(&w, &p, peer_ask(&w.e, &p, &m, sizeof(m), fd), error, reason));
 	close(fd);
 	p.mem = -1;
 	peer_close(&p);
@@ -159,20 +159,20 @@ static void test_messages(void)
 
 	world_open(&w);
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct peer p = {.fd = peer_connect(&w), .mem = peer_memfd(l.seg_bytes, SEALS)};
+		struct peer p = {.fd = peer_connect(&w.e), .mem = peer_memfd(l.seg_bytes, SEALS)};
 		char junk;
 
 		m = good;
 		m.h = (struct ob_msg_hdr){rows[i].magic, rows[i].version, rows[i].type};
 		memcpy(longer, &m, sizeof(m));
-		CU_ASSERT_EQUAL(peer_ask(&w, &p, longer, rows[i].n, p.mem), rows[i].error);
+		CU_ASSERT_EQUAL(peer_ask(&w.e, &p, longer, rows[i].n, p.mem), rows[i].error);
 		CU_ASSERT(p.reply.reason[0] != 0);
 		CU_ASSERT_EQUAL(recv(p.fd, &junk, 1, MSG_DONTWAIT), 0);
 		peer_close(&p);
 	}
 	CU_ASSERT_EQUAL(w.control.n_clients, 0);
 	// Many descriptors with a message: they do not stay open.
-	struct peer p = {.fd = peer_connect(&w)};
+	struct peer p = {.fd = peer_connect(&w.e)};
 	uint32_t before = open_fds();
 	int fds[4] = {0, 0, 0, 0};
 
@@ -195,8 +195,8 @@ static void test_hosts(void)
 	uint32_t id;
 
 	world_open(&w);
-	peer_attach(&w, &a, 2, 4);
-	peer_attach(&w, &b, OB_MAX_CHANNELS, 4); // in two packets of doorbells
+	peer_attach(&w.e, &a, 2, 4);
+	peer_attach(&w.e, &b, OB_MAX_CHANNELS, 4); // in two packets of doorbells
 	CU_ASSERT(b.bells[0] > 0 && b.bells[OB_MAX_CHANNELS - 1] > 0);
 	CU_ASSERT_EQUAL(send(b.host->chans[OB_MAX_CHANNELS - 1].bell, "", 1, 0), 1);
 	CU_ASSERT_EQUAL(recv(b.bells[OB_MAX_CHANNELS - 1], &row, 1, MSG_DONTWAIT), 1);
@@ -208,9 +208,9 @@ static void test_hosts(void)
 	CU_ASSERT_STRING_EQUAL(row.state, "up");
 	m = peer_message(&a.l);
 	counters_mark(&w);
-	c.fd = peer_connect(&w);
-	CU_ASSERT_EQUAL(peer_ask(&w, &c, &m, sizeof(m), a.mem), -ENFILE);
-	CU_ASSERT_EQUAL(peer_ask(&w, &a, &m, sizeof(m), a.mem), -EALREADY);
+	c.fd = peer_connect(&w.e);
+	CU_ASSERT_EQUAL(peer_ask(&w.e, &c, &m, sizeof(m), a.mem), -ENFILE);
+	CU_ASSERT_EQUAL(peer_ask(&w.e, &a, &m, sizeof(m), a.mem), -EALREADY);
 	CU_ASSERT_EQUAL(w.h.n_active, 2);
 
 	// a ends with a connection open: TCP is asked to end it, then its memory goes.
@@ -227,7 +227,7 @@ static void test_hosts(void)
 	CU_ASSERT_EQUAL(control_host_row(&w.control, 0, &row), -ENOENT);
 	CU_ASSERT_EQUAL(atomic_load(&b.host->state), HOSTIF_UP);
 	close(c.fd);
-	peer_attach(&w, &a, 1, 4);
+	peer_attach(&w.e, &a, 1, 4);
 	CU_ASSERT(a.reply.host_id != id && a.host->index == 0);
 	CU_ASSERT_EQUAL(a.host->slots[0].gen, 0);
 	peer_close(&a);
@@ -243,7 +243,7 @@ static void test_gone_at_once(void)
 	struct ob_msg_attach m = peer_message(&p.l);
 
 	world_open(&w);
-	p.fd = peer_connect(&w);
+	p.fd = peer_connect(&w.e);
 	p.mem = peer_memfd(p.l.seg_bytes, SEALS);
 	CU_ASSERT_EQUAL(socket_send(p.fd, &m, sizeof(m), &p.mem, 1), 0);
 	control_turn(&w.control, 0);
@@ -266,7 +266,7 @@ static void test_orphans(void)
 	char junk;
 
 	world_open(&w);
-	peer_attach(&w, &p, 1, 4);
+	peer_attach(&w.e, &p, 1, 4);
 	w.tcp.host_conns[0] = 1;
 	peer_close(&p);
 	for (unsigned i = 0; i < 10; i++)
@@ -279,7 +279,7 @@ static void test_orphans(void)
 	CU_ASSERT_EQUAL(w.h.n_active, 0);
 	CU_ASSERT_PTR_NULL(w.h.mem[0].base);
 	// One that is thrown out hears of it at once, not when the last of them is gone.
-	peer_attach(&w, &p, 1, 4);
+	peer_attach(&w.e, &p, 1, 4);
 	w.tcp.host_conns[0] = 1;
 	atomic_store(&ob_seg_chan(p.seg, &p.l, 0)->req.tail, 1u << 31);
 	world_turn(&w);
@@ -345,7 +345,7 @@ static void test_questions(void)
 	int ctx = 42, fd;
 
 	world_open(&w);
-	fd = peer_connect(&w);
+	fd = peer_connect(&w.e);
 	for (unsigned i = 0; i < 2; i++) {
 		CU_ASSERT_EQUAL(socket_send(fd, &q, sizeof(q), NULL, 0), 0);
 		world_turn(&w);
@@ -373,7 +373,7 @@ static void test_silent_clients(void)
 
 	world_open(&w);
 	for (unsigned i = 0; i < 100; i++) {
-		fds[i] = peer_connect(&w);
+		fds[i] = peer_connect(&w.e);
 		world_turn(&w);
 	}
 	CU_ASSERT_EQUAL(w.control.n_clients, w.control.max_clients);
@@ -397,8 +397,8 @@ static void test_fault(void)
 
 	world_open(&w);
 	CU_ASSERT_EQUAL(fault_install(), 0);
-	peer_attach(&w, &a, 1, 4);
-	peer_attach(&w, &b, 1, 4);
+	peer_attach(&w.e, &a, 1, 4);
+	peer_attach(&w.e, &b, 1, 4);
 	// What seals forbid, done to the engine's mapping: it shrinks under it.
 	hole = peer_memfd(a.l.seg_bytes, 0);
 	CU_ASSERT_PTR_EQUAL_FATAL(mmap(w.h.mem[0].base, a.l.seg_bytes, PROT_READ | PROT_WRITE,
@@ -418,7 +418,7 @@ static void test_fault(void)
 	CU_ASSERT(w.h.n_active == 1 && w.h.mem[0].base == NULL);
 	// Its place is whole again.
 	peer_close(&a);
-	peer_attach(&w, &a, 1, 4);
+	peer_attach(&w.e, &a, 1, 4);
 	CU_ASSERT_EQUAL(atomic_load(&w.h.mem[0].broken), 0);
 	world_turn(&w);
 	CU_ASSERT_EQUAL(w.h.n_active, 2);
@@ -471,7 +471,7 @@ static void test_extmem(void)
 
 	world_open(&w);
 	w.control.port = &port;
-	peer_attach(&w, &p, 1, 4);
+	peer_attach(&w.e, &p, 1, 4);
 	base = w.h.mem[0].base;
 	CU_ASSERT_PTR_NOT_NULL(rte_mem_virt2memseg_list(base));
 	peer_close(&p);

@@ -10,7 +10,7 @@
 static void setup(struct world *w, struct peer *p)
 {
 	world_open(w);
-	peer_attach(w, p, 2, 4);
+	peer_attach(&w->e, p, 2, 4);
 	counters_mark(w);
 }
 

@@ -25,7 +25,7 @@ static void setup(struct world *w, struct peer *p)
 		.addr = {.laddr = any, .lport = 8080}};
 
 	world_open(w);
-	peer_attach(w, p, 2, 4);
+	peer_attach(&w->e, p, 2, 4);
 	world_conn(w, p, CONN);
 	script.answer_id = HALF_ID;
 	peer_request(p, &connect);
