@@ -21,6 +21,10 @@ struct ob_core {
 	struct net_ops net_ops;
 	struct tcp tcp;
 	struct hostif hostif;
+	// The clock: NULL is the TSC by the state segment's. Where time is virtual (tests/sim), it is set
+	// before core_init(), like the port. Never goes back, and never is 0.
+	uint64_t (*clock)(void *ctx);
+	void *clock_ctx;
 	uint64_t now_us;
 	uint64_t busy_us; // when a turn last found something to do
 	uint32_t sleep_us; // of the next sleep

@@ -31,6 +31,8 @@ struct turn {
 
 static inline uint64_t core_clock(const struct ob_core *c)
 {
+	if (unlikely(c->clock != NULL))
+		return c->clock(c->clock_ctx);
 	return clock_us(&c->st->hdr->clock, rte_rdtsc());
 }
 
