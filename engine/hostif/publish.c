@@ -113,43 +113,49 @@ static bool tell_data(
 	uint64_t nxt = HARD_GET(r->rcv_nxt), end = chain_data_end(nxt), reached;
 
 	while (s->rcv_reported != nxt) {
+		uint64_t from = chain_data_end(s->rcv_reported);
 		struct ob_event *e;
+		uint32_t n;
 
 		if (!ev_room(h, c, 1))
 			return false;
 		e = ev_add(h, c, OB_EV_DATA, r->slot, r->slot_gen);
-		e->data.off = chain_data_end(s->rcv_reported);
-		e->data.sent = sent_of(r);
-		e->n = (uint8_t)place_spans(
-			&h->place, s, e->data.off, end, e->data.spans, OB_EV_SPANS, &reached);
-		s->sent_reported = e->data.sent;
+		e->data.off = from;
+		e->data.sent = s->sent_reported = sent_of(r);
+		n = place_spans(&h->place, s, from, end, e->data.spans, OB_EV_SPANS, &reached);
+		e->n = (uint8_t)n;
 		s->rcv_reported = reached;
-		if (reached < end && e->n)
+		if (reached < end && n)
 			continue;
 		s->rcv_reported = nxt;
-		e->flags = nxt & STATE_FIN ? OB_EV_FIN : 0;
-		if (s->flags & SOFT_PUSH_RCVD)
-			e->flags |= OB_EV_PUSH;
+		e->flags = (nxt & STATE_FIN ? OB_EV_FIN : 0)
+			| (s->flags & SOFT_PUSH_RCVD ? OB_EV_PUSH : 0);
 		s->flags &= ~SOFT_PUSH_RCVD;
 	}
 	s->notify &= (uint16_t)~TCP_EV_DATA;
 	return true;
 }
 
-// Goes into *open while that has room: an event of this channel and turn that says SENT.
+// An event of this channel and turn that says SENT and may have room. How many it holds is counted
+// here: the event itself lies in memory that the host writes to.
+struct open_sent {
+	struct ob_event *e; // NULL: none
+	uint8_t n;
+};
+
 static bool tell_sent(struct hostif *h, struct hostif_chan *c, struct tcp_soft *s,
-	const struct rec *r, struct ob_event **open)
+	const struct rec *r, struct open_sent *open)
 {
 	uint64_t sent = sent_of(r);
-	struct ob_event *e = *open;
 
 	if (sent > s->sent_reported) {
-		if (!e || e->n == OB_EV_SENT_MAX) {
+		if (!open->e || open->n == OB_EV_SENT_MAX) {
 			if (!ev_room(h, c, 1))
 				return false;
-			e = *open = ev_add(h, c, OB_EV_SENT, 0, 0);
+			*open = (struct open_sent){.e = ev_add(h, c, OB_EV_SENT, 0, 0)};
 		}
-		e->sent[e->n++] = (struct ob_ev_sent){r->slot, r->slot_gen, sent};
+		open->e->sent[open->n++] = (struct ob_ev_sent){r->slot, r->slot_gen, sent};
+		open->e->n = open->n;
 		s->sent_reported = sent;
 	}
 	s->notify &= (uint16_t)~TCP_EV_SENT;
@@ -176,14 +182,14 @@ static bool tell_closed(
 
 // Everything that the host has not been told of a connection. Returns false when the ring is full.
 static bool tell(
-	struct hostif *h, struct hostif_chan *c, struct tcp_soft *s, struct ob_event **open)
+	struct hostif *h, struct hostif_chan *c, struct tcp_soft *s, struct open_sent *open)
 {
 	const struct rec *r = tcp_rec(h->tcp, s->conn);
 
 	if (s->notify & (TCP_EV_ACCEPT | TCP_EV_CONNECT)) {
 		if (!tell_open(h, c, s, r))
 			return false;
-		*open = NULL; // what follows of this connection comes behind
+		open->e = NULL; // what follows of this connection comes behind
 	}
 	if ((s->notify & (TCP_EV_DATA | TCP_EV_CLOSED)) && !tell_data(h, c, s, r))
 		return false;
@@ -211,7 +217,7 @@ static bool tell_failed(struct hostif *h, struct hostif_chan *c)
 
 static bool tell_all(struct hostif *h, struct hostif_chan *c)
 {
-	struct ob_event *open = NULL;
+	struct open_sent open = {0};
 
 	if (!tell_failed(h, c))
 		return false;

@@ -29,8 +29,9 @@ bool hostif_sleep_prepare(struct hostif *h)
 	atomic_thread_fence(memory_order_seq_cst);
 	if (atomic_load_explicit(&h->commands, memory_order_acquire) != h->commands_seen)
 		return true;
+	// Nobody takes anything from a host that leaves: what is in its rings is no work.
 	for (uint32_t i = 0; i < h->n_active; i++)
-		for (uint32_t k = 0; k < h->active[i]->n_chans; k++)
+		for (uint32_t k = 0; host_up(h->active[i]) && k < h->active[i]->n_chans; k++)
 			if (chan_has_work(&h->active[i]->chans[k]))
 				return true;
 	return false;
