@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/config_internal.h"
+
 #define LINE_MAX_BYTES 255 // what rte_cfgfile can hold as a value; it cuts longer ones silently
 #define NEIGHBOURS "neighbours"
 #define COMMENT '#'
@@ -40,8 +42,7 @@ static const struct option options[] = {
 };
 #define N_OPTIONS (sizeof(options) / sizeof(options[0]))
 
-static int __attribute__((format(printf, 4, 5)))
-fail(char *err, size_t err_bytes, int code, const char *format, ...)
+int config_fail(char *err, size_t err_bytes, int code, const char *format, ...)
 {
 	va_list args;
 
@@ -67,7 +68,7 @@ void config_defaults(struct config *c)
 	}
 }
 
-static int parse_number(const char *text, uint64_t *out)
+int config_parse_number(const char *text, uint64_t *out)
 {
 	char *end;
 
@@ -98,22 +99,43 @@ static int set_neighbour(
 	int r;
 
 	if (c->n_neigh == CONFIG_NEIGH_MAX)
-		return fail(err, err_bytes, -E2BIG, NEIGHBOURS ".%s: more than %u neighbours", name,
-			CONFIG_NEIGH_MAX);
+		return config_fail(err, err_bytes, -E2BIG,
+			NEIGHBOURS ".%s: more than %u neighbours", name, CONFIG_NEIGH_MAX);
 	r = config_parse_addr(name, &n->addr);
 	if (r == -EAFNOSUPPORT)
-		return fail(err, err_bytes, r,
+		return config_fail(err, err_bytes, r,
 			NEIGHBOURS ".%s: IPv6 is not supported by this version", name);
 	if (r < 0)
-		return fail(err, err_bytes, r, NEIGHBOURS ".%s: not an IPv4 address", name);
+		return config_fail(err, err_bytes, r, NEIGHBOURS ".%s: not an IPv4 address", name);
 	r = config_parse_mac(value, n->mac);
 	if (r < 0)
-		return fail(err, err_bytes, r, NEIGHBOURS ".%s: \"%s\" is not a MAC address", name,
-			value);
+		return config_fail(err, err_bytes, r, NEIGHBOURS ".%s: \"%s\" is not a MAC address",
+			name, value);
 	for (unsigned i = 0; i < c->n_neigh; i++)
 		if (ob_addr_eq(&c->neigh[i].addr, &n->addr))
-			return fail(err, err_bytes, -EEXIST, NEIGHBOURS ".%s: given twice", name);
+			return config_fail(
+				err, err_bytes, -EEXIST, NEIGHBOURS ".%s: given twice", name);
 	c->n_neigh++;
+	return 0;
+}
+
+int config_set_number(uint64_t *at, const char *section, const char *name, const char *value,
+	uint64_t min, uint64_t max, const char *unit, char *err, size_t err_bytes)
+{
+	uint64_t number;
+
+	switch (config_parse_number(value, &number)) {
+	case -EINVAL:
+		return config_fail(err, err_bytes, -EINVAL, "%s.%s: \"%s\" is not a number",
+			section, name, value);
+	case -ERANGE:
+		number = UINT64_MAX;
+	}
+	if (number < min || number > max)
+		return config_fail(err, err_bytes, -ERANGE,
+			"%s.%s: %s is out of bounds, %llu to %llu %s", section, name, value,
+			(unsigned long long)min, (unsigned long long)max, unit);
+	*at = number;
 	return 0;
 }
 
@@ -121,34 +143,21 @@ static int set_option(
 	struct config *c, const struct option *o, const char *value, char *err, size_t err_bytes)
 {
 	char *at = (char *)c + o->off;
-	uint64_t number;
 
 	switch (o->kind) {
 	case OPTION_U:
-		switch (parse_number(value, &number)) {
-		case -EINVAL:
-			return fail(err, err_bytes, -EINVAL, "%s.%s: \"%s\" is not a number",
-				o->section, o->name, value);
-		case -ERANGE:
-			number = UINT64_MAX;
-		}
-		if (number < o->min || number > o->max)
-			return fail(err, err_bytes, -ERANGE,
-				"%s.%s: %s is out of bounds, %llu to %llu %s", o->section, o->name,
-				value, (unsigned long long)o->min, (unsigned long long)o->max,
-				o->unit);
-		memcpy(at, &number, sizeof(number));
-		return 0;
+		return config_set_number((uint64_t *)(void *)at, o->section, o->name, value, o->min,
+			o->max, o->unit, err, err_bytes);
 	case OPTION_B:
 		if (parse_bool(value, (bool *)at) < 0)
-			return fail(err, err_bytes, -EINVAL, "%s.%s: \"%s\" is neither yes nor no",
-				o->section, o->name, value);
+			return config_fail(err, err_bytes, -EINVAL,
+				"%s.%s: \"%s\" is neither yes nor no", o->section, o->name, value);
 		return 0;
 	case OPTION_S:
 		break;
 	}
 	if (strlen(value) >= CONFIG_TEXT)
-		return fail(err, err_bytes, -ENAMETOOLONG, "%s.%s: longer than %u bytes",
+		return config_fail(err, err_bytes, -ENAMETOOLONG, "%s.%s: longer than %u bytes",
 			o->section, o->name, CONFIG_TEXT - 1);
 	snprintf(at, CONFIG_TEXT, "%s", value);
 	return 0;
@@ -161,6 +170,8 @@ int config_set(struct config *c, const char *section, const char *name, const ch
 
 	if (strcmp(section, NEIGHBOURS) == 0)
 		return set_neighbour(c, name, value, err, err_bytes);
+	if (config_user_section(section))
+		return config_user_set(c, section, name, value, err, err_bytes);
 	for (size_t i = 0; i < N_OPTIONS; i++) {
 		if (strcmp(options[i].section, section) != 0)
 			continue;
@@ -169,8 +180,9 @@ int config_set(struct config *c, const char *section, const char *name, const ch
 			return set_option(c, &options[i], value, err, err_bytes);
 	}
 	if (!known)
-		return fail(err, err_bytes, -ENOENT, "%s.%s: unknown section", section, name);
-	return fail(err, err_bytes, -ENOENT, "%s.%s: unknown option", section, name);
+		return config_fail(
+			err, err_bytes, -ENOENT, "%s.%s: unknown section", section, name);
+	return config_fail(err, err_bytes, -ENOENT, "%s.%s: unknown option", section, name);
 }
 
 static bool section_known(const char *section)
@@ -178,7 +190,7 @@ static bool section_known(const char *section)
 	for (size_t i = 0; i < N_OPTIONS; i++)
 		if (strcmp(options[i].section, section) == 0)
 			return true;
-	return strcmp(section, NEIGHBOURS) == 0;
+	return strcmp(section, NEIGHBOURS) == 0 || config_user_section(section);
 }
 
 // What rte_cfgfile skips or cuts without a word: lines that are neither a section nor an option,
@@ -226,19 +238,21 @@ static int lint(const char *path, char *err, size_t err_bytes)
 	int r = 0;
 
 	if (f == NULL)
-		return fail(err, err_bytes, -errno, "%s: %s", path, strerror(errno));
+		return config_fail(err, err_bytes, -errno, "%s: %s", path, strerror(errno));
 	errno = 0;
 	for (unsigned number = 1; r == 0 && (len = getline(&line, &room, f)) >= 0; number++) {
 		if (strlen(line) != (size_t)len)
-			r = fail(err, err_bytes, -EINVAL, "%s:%u: a zero byte", path, number);
+			r = config_fail(
+				err, err_bytes, -EINVAL, "%s:%u: a zero byte", path, number);
 		else if (len > 2 * LINE_MAX_BYTES)
-			r = fail(err, err_bytes, -EINVAL, "%s:%u: the line is too long", path,
-				number);
+			r = config_fail(err, err_bytes, -EINVAL, "%s:%u: the line is too long",
+				path, number);
 		else if (lint_line(line, &in_section, &reason) < 0)
-			r = fail(err, err_bytes, -EINVAL, "%s:%u: %s", path, number, reason);
+			r = config_fail(err, err_bytes, -EINVAL, "%s:%u: %s", path, number, reason);
 	}
 	if (r == 0 && ferror(f))
-		r = fail(err, err_bytes, errno ? -errno : -EIO, "%s: %s", path, strerror(errno));
+		r = config_fail(
+			err, err_bytes, errno ? -errno : -EIO, "%s: %s", path, strerror(errno));
 	free(line);
 	fclose(f);
 	return r;
@@ -253,18 +267,24 @@ static int load_section(
 	int r = 0;
 
 	if (!section_known(section))
-		return fail(err, err_bytes, -ENOENT, "[%s]: unknown section", section);
+		return config_fail(err, err_bytes, -ENOENT, "[%s]: unknown section", section);
+	if (config_user_section(section)) {
+		r = config_user_begin(c, section, err, err_bytes);
+		if (r < 0)
+			return r;
+		r = 0;
+	}
 	if (n <= 0)
 		return 0;
 	e = calloc((size_t)n, sizeof(*e));
 	if (e == NULL)
-		return fail(err, err_bytes, -ENOMEM, "[%s]: out of memory", section);
+		return config_fail(err, err_bytes, -ENOMEM, "[%s]: out of memory", section);
 	n = rte_cfgfile_section_entries_by_index(file, index, section, e, n);
 	for (int i = 0; r == 0 && i < n; i++) {
 		for (int j = 0; r == 0 && j < i; j++)
 			if (strcmp(e[i].name, e[j].name) == 0)
-				r = fail(err, err_bytes, -EEXIST, "%s.%s: given twice", section,
-					e[i].name);
+				r = config_fail(err, err_bytes, -EEXIST, "%s.%s: given twice",
+					section, e[i].name);
 		if (r == 0)
 			r = config_set(c, section, e[i].name, e[i].value, err, err_bytes);
 	}
@@ -284,7 +304,7 @@ static int load_file(struct config *c, struct rte_cfgfile *file, char *err, size
 		for (int j = 0; j < i; j++) {
 			rte_cfgfile_section_num_entries_by_index(file, b, j);
 			if (strcmp(a, b) == 0)
-				return fail(err, err_bytes, -EEXIST, "[%s]: given twice", a);
+				return config_fail(err, err_bytes, -EEXIST, "[%s]: given twice", a);
 		}
 		r = load_section(c, file, i, err, err_bytes);
 	}
@@ -304,10 +324,10 @@ int config_load(struct config *c, const char *path, char *err, size_t err_bytes)
 		return r;
 	file = rte_cfgfile_load_with_params(path, CFG_FLAG_EMPTY_VALUES, &params);
 	if (file == NULL)
-		return fail(err, err_bytes, -EINVAL, "%s: not a configuration file", path);
+		return config_fail(err, err_bytes, -EINVAL, "%s: not a configuration file", path);
 	r = load_file(c, file, reason, sizeof(reason));
 	rte_cfgfile_close(file);
 	if (r < 0)
-		return fail(err, err_bytes, r, "%s: %s", path, reason);
+		return config_fail(err, err_bytes, r, "%s: %s", path, reason);
 	return 0;
 }

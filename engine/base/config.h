@@ -10,10 +10,31 @@
 
 #define CONFIG_TEXT 256
 #define CONFIG_NEIGH_MAX 64
+#define CONFIG_USERS_MAX 64
+#define CONFIG_USER_NAME 33 // bytes, with the zero
+#define CONFIG_PORTS_MAX 16 // ranges
 
 struct config_neigh {
 	struct ob_addr addr;
 	uint8_t mac[6];
+};
+
+struct config_ports {
+	uint16_t lo;
+	uint16_t hi;
+};
+
+// A section [user NAME]: what the hosts of one user may take together.
+struct config_user {
+	char name[CONFIG_USER_NAME]; // as the file has it
+	bool everybody; // [user *]: each user without a section of its own
+	bool no_ports;
+	uint32_t uid;
+	unsigned n_ports; // 0: all of them, unless no_ports
+	struct config_ports ports[CONFIG_PORTS_MAX];
+#define U(name, def, min, max, unit, doc) uint64_t name;
+#include "engine/base/user_options.def"
+#undef U
 };
 
 // Fields are named section_name: U is uint64_t, B is bool, S is text.
@@ -33,6 +54,8 @@ struct config {
 	uint8_t mac[6]; // port.mac
 	unsigned n_neigh;
 	struct config_neigh neigh[CONFIG_NEIGH_MAX];
+	unsigned n_users;
+	struct config_user users[CONFIG_USERS_MAX];
 };
 
 // Fills in the defaults.
@@ -49,6 +72,11 @@ int config_set(struct config *c, const char *section, const char *name, const ch
 
 // Checks what concerns several options and fills in the derived fields.
 int config_check(struct config *c, char *err, size_t err_bytes);
+
+// The limits of a user: its own section, else [user *], else NULL.
+const struct config_user *config_user(const struct config *c, uint32_t uid);
+// Whether it may name that local port in a listen or connect. u: NULL has no limits.
+bool config_user_port(const struct config_user *u, uint16_t port);
 
 // "10.0.0.1" to the mapped form; IPv6 is refused by name. Returns 0, -EINVAL or -EAFNOSUPPORT.
 int config_parse_addr(const char *text, struct ob_addr *out);

@@ -18,6 +18,7 @@
 
 #include "engine/base/log.h"
 #include "engine/hostif/fault.h"
+#include "engine/hostif/user.h"
 
 #define REFUSE(error, ...) (snprintf(reason, reason_bytes, __VA_ARGS__), (error))
 
@@ -188,6 +189,7 @@ static int make_core(
 {
 	struct hostif_host *core
 		= calloc(1, sizeof(*core) + l->n_channels * sizeof(core->chans[0]));
+	const struct config_user *user = config_user(c->cfg, host->uid);
 	struct host_mem *m = &c->h->mem[index];
 	int rc;
 
@@ -201,7 +203,11 @@ static int make_core(
 	core->hdr = host->base;
 	for (uint32_t i = 0; i < l->n_channels; i++)
 		core->chans[i].bell = -1;
-	*m = (struct host_mem){.base = host->base, .l = *l};
+	core->user = user;
+	*m = (struct host_mem){.base = host->base,
+		.l = *l,
+		.account = user_account(c, host),
+		.max_conns = user ? (uint32_t)user->conns : 0};
 	rc = make_buffers(m, c->cfg);
 	if (rc == 0)
 		rc = make_slots(core, l);
@@ -220,6 +226,8 @@ int attach_prepare(struct control *c, struct control_host *host, uint32_t index,
 
 	if (rc == 0)
 		rc = check_memory(host, l, fd, reason, reason_bytes);
+	if (rc == 0)
+		rc = user_check(c, host, l->seg_bytes, reason, reason_bytes);
 	if (rc)
 		return rc;
 	memcpy(host->name, m->name, sizeof(host->name) - 1);

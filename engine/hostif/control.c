@@ -11,6 +11,7 @@
 
 #include "engine/base/log.h"
 #include "engine/hostif/attach.h"
+#include "engine/hostif/client.h"
 #include "engine/hostif/socket.h"
 
 #define SPARE_CLIENTS 64u // beside the hosts: those that ask
@@ -22,15 +23,7 @@
 // What an epoll event is about, when it is no client.
 enum { ON_LISTEN = 1, ON_STOP, ON_REPLY, ON_CLIENT };
 
-struct control_client {
-	int fd;
-	uint32_t place; // in clients
-	uint32_t serial; // in order of coming
-	struct control_host *host; // the one that it attached, or NULL
-	struct ucred cred;
-};
-
-static int watch(struct control *c, int fd, uint64_t what)
+int control_watch(struct control *c, int fd, uint64_t what)
 {
 	struct epoll_event e = {.events = EPOLLIN, .data.u64 = what};
 
@@ -62,13 +55,15 @@ int control_init(struct control *c, const struct config *cfg, struct hostif *h,
 		return c->listen_fd;
 	pthread_mutex_init(&c->lock, NULL);
 	c->clients = calloc(c->max_clients, sizeof(*c->clients));
+	c->counted = calloc(c->max_clients + 1, sizeof(*c->counted));
 	c->hosts = calloc(h->n_hosts, sizeof(*c->hosts));
 	c->page = malloc(OB_CTL_PAGE_BYTES);
 	c->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	c->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (c->clients && c->hosts && c->page && c->stop_fd >= 0 && c->epoll_fd >= 0
-		&& watch(c, c->listen_fd, ON_LISTEN) == 0 && watch(c, c->stop_fd, ON_STOP) == 0
-		&& watch(c, h->reply_fd, ON_REPLY) == 0)
+	if (c->clients && c->counted && c->hosts && c->page && c->stop_fd >= 0 && c->epoll_fd >= 0
+		&& control_watch(c, c->listen_fd, ON_LISTEN) == 0
+		&& control_watch(c, c->stop_fd, ON_STOP) == 0
+		&& control_watch(c, h->reply_fd, ON_REPLY) == 0)
 		return 0;
 	snprintf(err, err_bytes, "control thread: %s", strerror(errno));
 	control_fini(c);
@@ -85,20 +80,6 @@ static void host_free(struct control *c, uint32_t i)
 	pthread_mutex_unlock(&c->lock);
 	attach_undo(c, host);
 	free(host);
-}
-
-static void client_close(struct control *c, struct control_client *k)
-{
-	struct control_host *host = k->host;
-
-	if (host) {
-		host->client = NULL;
-		hostif_post(c->h, HOSTIF_MSG(HOSTIF_DETACH, host->core->index, host->core->id));
-	}
-	close(k->fd);
-	c->clients[k->place] = c->clients[--c->n_clients];
-	c->clients[k->place]->place = k->place;
-	free(k);
 }
 
 void control_fini(struct control *c)
@@ -118,53 +99,14 @@ void control_fini(struct control *c)
 	if (c->epoll_fd >= 0)
 		close(c->epoll_fd);
 	free(c->clients);
+	free(c->counted);
 	free(c->hosts);
 	free(c->page);
 	c->clients = NULL;
+	c->counted = NULL;
 	c->hosts = NULL;
 	c->page = NULL;
 	c->listen_fd = c->stop_fd = c->epoll_fd = -1;
-}
-
-// Clients that say nothing must not keep others out: the one that came first of those that have no
-// host has to go. Returns whether there was one.
-static bool client_evict(struct control *c)
-{
-	struct control_client *first = NULL;
-
-	for (uint32_t i = 0; i < c->n_clients; i++) {
-		struct control_client *k = c->clients[i];
-
-		if (!k->host && (!first || (int32_t)(k->serial - first->serial) < 0))
-			first = k;
-	}
-	if (first)
-		client_close(c, first);
-	return first;
-}
-
-// Returns whether another client was closed for it: events of that one may be at hand.
-static bool client_accept(struct control *c)
-{
-	int fd = accept4(c->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	bool evicted = fd >= 0 && c->n_clients == c->max_clients && client_evict(c);
-	socklen_t bytes = sizeof(struct ucred);
-	struct control_client *k;
-
-	if (fd < 0)
-		return false;
-	k = c->n_clients < c->max_clients ? calloc(1, sizeof(*k)) : NULL;
-	if (!k || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &k->cred, &bytes)
-		|| watch(c, fd, (uint64_t)(uintptr_t)k)) {
-		free(k);
-		close(fd);
-		return evicted;
-	}
-	k->fd = fd;
-	k->serial = c->next_serial++;
-	k->place = c->n_clients;
-	c->clients[c->n_clients++] = k;
-	return evicted;
 }
 
 static struct ob_msg_hdr header(enum ob_msg_type type)
@@ -178,8 +120,10 @@ static void refuse(struct control *c, struct control_client *k, int error, const
 		= {.h = header(OB_MSG_ATTACHED), .error = error, .features = FEATURES};
 
 	snprintf(a.reason, sizeof(a.reason), "%s", reason);
-	// Single values of the core's counters may be read; this one is written here alone.
+	// Single values of the core's counters may be read; these are written here alone.
 	__atomic_fetch_add(&c->h->cnt->host_refused, 1, __ATOMIC_RELAXED);
+	if (error == -EDQUOT)
+		__atomic_fetch_add(&c->h->cnt->host_quota, 1, __ATOMIC_RELAXED);
 	log_info("attach refused (pid %d, uid %u): %s", k->cred.pid, k->cred.uid, reason);
 	socket_send(k->fd, &a, sizeof(a), NULL, 0);
 }

@@ -15,6 +15,7 @@
 #define CONTROL_PATH 108 // bytes, as in struct sockaddr_un
 
 struct control_client;
+struct user_clients;
 struct control_host;
 
 struct control {
@@ -33,6 +34,7 @@ struct control {
 	uint32_t n_clients;
 	uint32_t max_clients;
 	struct control_client **clients;
+	struct user_clients *counted; // by the user, when one has to go
 	struct control_host **hosts; // [limits.hosts]
 	pthread_mutex_t lock; // of `hosts`, against control_host_row() in other threads
 	uint8_t *page; // OB_CTL_PAGE_BYTES

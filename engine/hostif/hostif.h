@@ -73,6 +73,7 @@ struct hostif_host {
 	uint32_t id; // never used twice
 	_Atomic int state; // enum hostif_state; core: rw
 	struct host_mem *mem;
+	const struct config_user *user; // its limits, or NULL
 	struct ob_seg_hdr *hdr;
 	struct hostif_slot *slots;
 	uint32_t n_slots;

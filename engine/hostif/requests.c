@@ -2,20 +2,9 @@
 // under one name and reported. Every one can come twice: what was done before is silent.
 #include <errno.h>
 
-#include "engine/hostif/internal.h"
+#include "engine/hostif/requests.h"
 
 #define OFFSET_MAX (1ull << 62)
-#define PREFETCH_AHEAD 4u
-#define ABORTS_AHEAD 1024u // entries looked at behind a send that waits
-
-// One request on its way.
-struct call {
-	struct hostif *h;
-	struct hostif_host *host;
-	struct hostif_chan *c;
-	struct ob_req q; // the core's own copy
-	uint64_t *bad; // the counter of what is wrong with it, or NULL
-};
 
 static int bad(struct call *x, uint64_t *counter, int error)
 {
@@ -114,6 +103,12 @@ static int listener_find_req(struct call *x, struct hostif_listener **l)
 	return 0;
 }
 
+// Port 0 is the engine's choice, which everyone may have.
+static bool port_allowed(const struct call *x)
+{
+	return x->q.addr.lport == 0 || config_user_port(x->host->user, x->q.addr.lport);
+}
+
 static int do_nop(struct call *x)
 {
 	(void)x;
@@ -139,7 +134,7 @@ static int do_listen(struct call *x)
 		return -EALREADY;
 	if (l->id != STATE_NIL)
 		return bad(x, &x->h->cnt->req_bad_state, -EBUSY);
-	rc = tcp_listen(x->h->tcp, &o, &id);
+	rc = port_allowed(x) ? tcp_listen(x->h->tcp, &o, &id) : -EACCES;
 	if (rc == -EAGAIN)
 		return rc;
 	l->gen = x->q.gen;
@@ -193,7 +188,7 @@ static int do_connect(struct call *x)
 		return bad(x, &x->h->cnt->req_bad_state, -EBUSY);
 	if (o.rport == 0)
 		return bad(x, &x->h->cnt->req_bad_value, -EINVAL);
-	rc = tcp_connect(x->h->tcp, &o, &id);
+	rc = port_allowed(x) ? tcp_connect(x->h->tcp, &o, &id) : -EACCES;
 	if (rc == -EAGAIN)
 		return rc;
 	s->gen = x->q.gen;
@@ -250,7 +245,7 @@ static int do_close(struct call *x)
 	return rc ? rc : answer(x, tcp_close(x->h->tcp, id, x->q.off));
 }
 
-static int do_abort(struct call *x)
+int request_abort(struct call *x)
 {
 	uint32_t id;
 	int rc = conn_find(x, &id);
@@ -333,7 +328,7 @@ static int (*const handlers[OB_RQ_N])(struct call *x) = {
 	[OB_RQ_CONSUMED] = do_consumed,
 	[OB_RQ_SHUTDOWN] = do_shutdown,
 	[OB_RQ_CLOSE] = do_close,
-	[OB_RQ_ABORT] = do_abort,
+	[OB_RQ_ABORT] = request_abort,
 	[OB_RQ_RELEASE] = do_release,
 	[OB_RQ_SETOPT] = do_setopt,
 };
@@ -357,8 +352,7 @@ static void refuse(struct call *x, int error)
 	e->req_op = x->q.op;
 }
 
-// Returns false when the request stays for a later turn.
-static bool take(struct call *x)
+bool request_take(struct call *x)
 {
 	int rc;
 
@@ -378,99 +372,4 @@ static bool take(struct call *x)
 	else if (rc)
 		refuse(x, rc);
 	return true;
-}
-
-// A send waits for descriptors. Only connections that end may give them back, so that aborts behind
-// it are done at once; they are silent repetitions when their turn comes.
-static void aborts_ahead(struct call *x, uint32_t n)
-{
-	struct call ahead = {.h = x->h, .host = x->host, .c = x->c};
-
-	for (uint32_t i = 1; i < n && i < ABORTS_AHEAD; i++) {
-		memcpy(&ahead.q, ob_ring_at(&x->c->req, i), sizeof(ahead.q));
-		atomic_signal_fence(memory_order_seq_cst);
-		if (ahead.q.op == OB_RQ_ABORT)
-			do_abort(&ahead);
-	}
-}
-
-static uint32_t chan_requests(struct hostif *h, struct hostif_chan *c)
-{
-	struct call x = {.h = h, .host = c->host, .c = c};
-	int n = ob_ring_avail(&c->req);
-	uint32_t i, burst = (uint32_t)h->cfg->limits_req_burst;
-
-	if (n == 0)
-		return 0;
-	if (n < 0) {
-		host_kill(h, c->host, &h->cnt->host_protocol);
-		return 0;
-	}
-	if ((uint32_t)n < burst)
-		burst = (uint32_t)n;
-	for (i = 0; i < burst; i++) {
-		// Without room for an answer no question is taken.
-		if (!c->host->ending_us && !ev_room(h, c, 1))
-			break;
-		if (i + PREFETCH_AHEAD < burst)
-			__builtin_prefetch(ob_ring_at(&c->req, PREFETCH_AHEAD));
-		memcpy(&x.q, ob_ring_at(&c->req, 0), sizeof(x.q));
-		// What was checked is what is used: the copy is not made again.
-		atomic_signal_fence(memory_order_seq_cst);
-		if (!take(&x)) {
-			if (x.q.op == OB_RQ_SEND)
-				aborts_ahead(&x, (uint32_t)n - i);
-			break;
-		}
-		ob_ring_advance(&c->req, 1);
-	}
-	if (i < burst)
-		COUNT(h->cnt, req_put_off);
-	c->host->requests += i;
-	COUNT_N(h->cnt, req_taken, i);
-	return i;
-}
-
-// A host whose process is gone goes when all that it asked for is done, or has waited long enough.
-static void end_host(struct hostif *h, struct hostif_host *host)
-{
-	uint64_t no_reason = 0;
-
-	for (uint32_t i = 0; i < host->n_chans && h->tcp->now_us < host->ending_us; i++)
-		if (ob_ring_avail(&host->chans[i].req) > 0)
-			return;
-	host_kill(h, host, &no_reason);
-}
-
-uint32_t hostif_requests(struct hostif *h)
-{
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < h->n_active; i++) {
-		struct hostif_host *host = h->active[i];
-
-		if (atomic_load_explicit(&host->mem->broken, memory_order_relaxed))
-			host_kill(h, host, &h->cnt->host_fault);
-		for (uint32_t k = 0; k < host->n_chans && host_up(host); k++) {
-			if (k + 1 < host->n_chans)
-				__builtin_prefetch(&host->chans[k + 1].shm->req.tail);
-			n += chan_requests(h, &host->chans[k]);
-		}
-		if (host->ending_us)
-			end_host(h, host);
-	}
-	// What they did is stored: the hosts may use the entries again.
-	for (uint32_t i = 0; n && i < h->n_active; i++) {
-		struct hostif_host *host = h->active[i];
-
-		for (uint32_t k = 0; k < host->n_chans; k++) {
-			struct hostif_chan *c = &host->chans[k];
-
-			if (c->req.mine == c->req.published)
-				continue;
-			HARD_SET(c->hard->req_head, c->req.mine);
-			ob_ring_release(&c->req);
-		}
-	}
-	return n;
 }

@@ -170,6 +170,21 @@ static const struct {
 		"neighbours.10.77.0.2: given twice"},
 	{-EINVAL, GOOD "[neighbours]\n10.78.0.2 = 02:00:00:00:00:02\n",
 		"neighbours.10.78.0.2: not another station within"},
+	{-ENOENT, GOOD "[user no-such-user]\n", "[user no-such-user]: there is no such user"},
+	{-ENOENT, GOOD "[user]\nconns = 1\n", "[user]: unknown section"},
+	{-ENOENT, GOOD "[users 0]\nconns = 1\n", "[users 0]: unknown section"},
+	{-EEXIST, GOOD "[user root]\n[user 0]\n", "[user 0]: the same user as root"},
+	{-EEXIST, GOOD "[user 7]\n[user 7]\n", "[user 7]: given twice"},
+	{-ENOENT, GOOD "[user 7]\nfiles = 1\n", "user 7.files: unknown option"},
+	{-ERANGE, GOOD "[user 7]\nconns = 0\n", "user 7.conns: 0 is out of bounds, 1 to"},
+	{-EEXIST, GOOD "[user 7]\nhosts = 1\nhosts = 2\n", "user 7.hosts: given twice"},
+	{-EINVAL, GOOD "[user 7]\nmemory_mb = -1\n", "user 7.memory_mb: \"-1\" is not a number"},
+	{-EINVAL, GOOD "[user 7]\nports = 80,\n", "user 7.ports: \"80,\" is neither all, none"},
+	{-EINVAL, GOOD "[user 7]\nports =\n", "user 7.ports: \"\" is neither"},
+	{-EINVAL, GOOD "[user 7]\nports = 0\n", "user 7.ports: \"0\" is neither"},
+	{-EINVAL, GOOD "[user 7]\nports = 1-65536\n", "user 7.ports: \"1-65536\" is neither"},
+	{-EINVAL, GOOD "[user 7]\nports = 90-80\n", "user 7.ports: \"90-80\" is neither"},
+	{-EINVAL, GOOD "[user 7]\nports = http\n", "user 7.ports: \"http\" is neither"},
 	{-EINVAL, GOOD "[engine]\ninstance =\n", "engine.instance: \"\" is not 1 to 31"},
 	{-EINVAL, GOOD "[engine]\ninstance = ../etc\n", "engine.instance: \"../etc\" is not"},
 	{-EINVAL, GOOD "[engine]\ninstance = a/b\n", "engine.instance: \"a/b\" has characters"},
@@ -188,6 +203,33 @@ static const struct {
 	{-EINVAL, GOOD "[tcp]\ninit_rto_us = 2000000\nmax_rto_us = 1000000\n",
 		"tcp.init_rto_us: 2000000 is above tcp.max_rto_us = 1000000"},
 };
+
+// Each user has the section of its own, or the one for everybody.
+static void users(void)
+{
+	static const char text[] = GOOD "[user *]\nhosts = 0\n"
+					"[user root]\nports = 80 , 8000-8999\nconns = 5\n"
+					"[user 7]\nports = none\n[user 8]\nports = all\n";
+	const struct config_user *u;
+	struct config c;
+	char err[512];
+
+	CU_ASSERT_EQUAL_FATAL(load(&c, text, err, sizeof(err)), 0);
+	CU_ASSERT_EQUAL(c.n_users, 4);
+	u = config_user(&c, 0);
+	CU_ASSERT(u->conns == 5 && u->hosts == 1024);
+	CU_ASSERT(
+		config_user_port(u, 80) && config_user_port(u, 8000) && config_user_port(u, 8999));
+	CU_ASSERT(
+		!config_user_port(u, 79) && !config_user_port(u, 81) && !config_user_port(u, 9000));
+	CU_ASSERT(!config_user_port(config_user(&c, 7), 80));
+	CU_ASSERT(config_user_port(config_user(&c, 8), 1));
+	CU_ASSERT(config_user(&c, 9)->everybody && config_user(&c, 9)->hosts == 0);
+	CU_ASSERT(config_user_port(config_user(&c, 9), 80));
+	CU_ASSERT_EQUAL_FATAL(load(&c, GOOD, err, sizeof(err)), 0);
+	CU_ASSERT_PTR_NULL(config_user(&c, 0));
+	CU_ASSERT(config_user_port(NULL, 80));
+}
 
 static void every_refusal(void)
 {
@@ -247,7 +289,7 @@ static void too_many_neighbours(void)
 
 static void shipped_files(void)
 {
-	static const char *const names[] = {"veth.cfg", "nic.cfg"};
+	static const char *const names[] = {"veth.cfg", "nic.cfg", "users.cfg"};
 	struct config c;
 	char at[512];
 	char err[512];
@@ -266,6 +308,7 @@ int main(void)
 	CU_TestInfo tests[] = {
 		{"a good file", good_file},
 		{"every default and bound", every_bound},
+		{"users", users},
 		{"every refusal", every_refusal},
 		{"odd files", odd_files},
 		{"too many neighbours", too_many_neighbours},
