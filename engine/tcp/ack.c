@@ -4,6 +4,45 @@
 
 #define DUP_THRESH 3u
 
+// The window in fast recovery (RFC 5681 section 3.2, RFC 6582 section 3.2).
+static void wnd_enter(struct tcp *t, struct tcp_soft *s, uint32_t flight)
+{
+	struct cc c = cc_of(t, s);
+
+	s->ssthresh = t->cc->ssthresh(&c, flight, CC_LOSS);
+	s->cwnd = s->ssthresh;
+	cc_grow(s, 3 * s->snd_mss);
+}
+
+// A segment has left the network for each duplicate; one ACK can stand for many of them (Linux
+// sends few while a hole is open), and then only SACK tells how many.
+static void wnd_dup_ack(struct tcp_soft *s, uint32_t held)
+{
+	uint64_t want = (uint64_t)s->ssthresh + held;
+
+	if (held == 0)
+		cc_grow(s, s->snd_mss);
+	else if (want > s->cwnd && want <= CC_CWND_MAX)
+		s->cwnd = (uint32_t)want;
+}
+
+static void wnd_partial_ack(struct tcp_soft *s, uint32_t acked)
+{
+	s->cwnd = s->cwnd > acked ? s->cwnd - acked : 0;
+	if (acked >= s->snd_mss)
+		cc_grow(s, s->snd_mss);
+	if (s->cwnd < s->snd_mss)
+		s->cwnd = s->snd_mss;
+}
+
+// Full acknowledgement, option 1: no burst
+static void wnd_exit(struct tcp_soft *s, uint32_t flight)
+{
+	uint32_t wnd = (flight > s->snd_mss ? flight : s->snd_mss) + s->snd_mss;
+
+	s->cwnd = wnd < s->ssthresh ? wnd : s->ssthresh;
+}
+
 // RFC 9293: the window of the most recent segment, told by SEQ and then ACK.
 static bool window_update(struct tcp_rx *x)
 {
@@ -74,6 +113,8 @@ static void acked(struct tcp_rx *x, uint64_t una)
 	struct tcp_soft *s = x->s;
 	uint32_t n = (uint32_t)(una - s->snd_una);
 	struct rtt_bounds b = tcp_rtt_bounds(t);
+	struct cc_ack a = {.una = una, .nxt = s->snd_nxt, .acked = n};
+	struct cc c = cc_of(t, s);
 
 	measure(x, una); // only this ends a back-off (RFC 6298 section 5)
 	s->snd_una = una;
@@ -85,15 +126,15 @@ static void acked(struct tcp_rx *x, uint64_t una)
 	if (s->flags & SOFT_RECOVERY) {
 		if (una >= s->recover) {
 			s->flags &= ~SOFT_RECOVERY;
-			t->cc->exit_recovery(s, s->snd_mss, (uint32_t)(s->snd_max - una));
+			wnd_exit(s, (uint32_t)(s->snd_max - una));
 		} else {
-			t->cc->partial_ack(s, s->snd_mss, n);
+			wnd_partial_ack(s, n);
 			s->flags |= SOFT_RTX_HEAD;
 		}
 	} else {
 		if (una >= s->recover)
 			s->flags &= ~(SOFT_LOSS | SOFT_REBUILT);
-		t->cc->ack(s, s->snd_mss, n);
+		t->cc->acked(&c, &a);
 	}
 	if (una == s->snd_max)
 		s->rtx_at = 0;
@@ -116,7 +157,7 @@ static void loss_signal(struct tcp_rx *x, uint32_t held)
 	uint64_t flight = s->snd_max - s->snd_una;
 
 	if (s->flags & SOFT_RECOVERY) {
-		t->cc->dup_ack(s, s->snd_mss, held);
+		wnd_dup_ack(s, held);
 		list_out(t, s);
 		return;
 	}
@@ -131,9 +172,9 @@ static void loss_signal(struct tcp_rx *x, uint32_t held)
 	s->flags |= SOFT_RECOVERY | SOFT_RTX_HEAD;
 	s->flags &= ~SOFT_RTT;
 	// Without what limited transmit has sent past cwnd (RFC 5681 section 3.2, step 2).
-	t->cc->enter_recovery(s, s->snd_mss, flight < s->cwnd ? (uint32_t)flight : s->cwnd);
+	wnd_enter(t, s, flight < s->cwnd ? (uint32_t)flight : s->cwnd);
 	if (held)
-		t->cc->dup_ack(s, s->snd_mss, held);
+		wnd_dup_ack(s, held);
 }
 
 // RFC 5681 section 2. One that bears SACK blocks has to say something new by them.

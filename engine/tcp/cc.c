@@ -9,3 +9,20 @@ const struct cc_ops *cc_find(const char *name)
 			return all[i];
 	return NULL;
 }
+
+// RFC 6928 section 2: min(10 MSS, max(2 MSS, 14600)), for any number of segments.
+uint32_t cc_init_wnd(uint32_t mss, uint32_t segs)
+{
+	uint32_t most = segs * 1460;
+
+	if (most < 2 * mss)
+		most = 2 * mss;
+	if (segs * mss < most)
+		most = segs * mss;
+	return most;
+}
+
+void cc_grow(struct tcp_soft *s, uint32_t by)
+{
+	s->cwnd = s->cwnd < CC_CWND_MAX - by ? s->cwnd + by : CC_CWND_MAX;
+}

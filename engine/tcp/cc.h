@@ -1,34 +1,76 @@
-// Congestion control behind a small table of functions. The caller (ack.c, timer.c) detects loss
-// and retransmits; a controller moves cwnd and ssthresh only.
+// Congestion control behind a small table of functions. Finding what is lost, sending it again,
+// pacing that out (PRR) and taking a reaction back are the caller's (ack.c, timer.c): a controller
+// says by how much cwnd grows, what ssthresh a congestion event means, and forgets one on request.
+//
+// cwnd and ssthresh are fields of the connection's soft state, in bytes. A controller writes cwnd
+// in init, acked and idle, ssthresh in init; after an event the caller sets both.
 #ifndef ENGINE_TCP_CC_H
 #define ENGINE_TCP_CC_H
 
 #include "engine/tcp/tcp.h"
 
+#define CC_CWND_MAX (1u << 30)
+#define CC_SSTHRESH_INIT UINT32_MAX
+#define CC_PRIV_BYTES 64u
+
+// A controller's own state of a connection: one line beside the soft state, all zero before
+// init(), gone with the soft state. Only controllers that use it touch it.
+struct cc_priv {
+	alignas(64) uint8_t bytes[CC_PRIV_BYTES];
+};
+
+enum cc_event {
+	CC_LOSS, // found by duplicate or selective acknowledgements, or repaired by a probe
+	CC_TIMEOUT, // the retransmission timer fired; at most once for a window
+	CC_ECN, // the peer says that a router marked (RFC 3168); at most once for a window
+};
+
+// Whose window it is. Built by the caller for one call.
+struct cc {
+	struct tcp_soft *s;
+	struct cc_priv *priv;
+	uint64_t now_us;
+	uint32_t mss; // bytes
+};
+
+// What an ACK of new data said. una and nxt are stream offsets, so that a controller can tell
+// rounds: one ends when una reaches what nxt was at its beginning.
+struct cc_ack {
+	uint64_t una; // after it
+	uint64_t nxt;
+	uint32_t acked; // bytes that it acknowledged for the first time, SACKed ones not again
+	uint32_t rtt_us; // measured by it, 0: not
+	bool ece; // it bore ECE (RFC 3168)
+};
+
 struct cc_ops {
 	const char *name;
-	void (*init)(struct tcp_soft *s, uint32_t mss, uint32_t init_segs);
-	// New data was acknowledged outside of recovery: `acked` bytes.
-	void (*ack)(struct tcp_soft *s, uint32_t mss, uint32_t acked);
-	// Loss was found by duplicate ACKs with `flight` bytes outstanding: sets ssthresh and cwnd
-	// for fast recovery (RFC 5681 section 3.2, steps 2 and 3).
-	void (*enter_recovery)(struct tcp_soft *s, uint32_t mss, uint32_t flight);
-	// A further duplicate ACK in recovery (step 4). sacked: how much the peer is known to hold
-	// behind what it acknowledges, 0 when it does not say.
-	void (*dup_ack)(struct tcp_soft *s, uint32_t mss, uint32_t sacked);
-	// A partial ACK of `acked` bytes (RFC 6582 section 3.2, step 3).
-	void (*partial_ack)(struct tcp_soft *s, uint32_t mss, uint32_t acked);
-	// Recovery is over with `flight` bytes outstanding.
-	void (*exit_recovery)(struct tcp_soft *s, uint32_t mss, uint32_t flight);
-	// The retransmission timer fired (RFC 5681 equation 4; `again`: it had fired before for
-	// the same data, ssthresh stays).
-	void (*timeout)(struct tcp_soft *s, uint32_t mss, uint32_t flight, bool again);
-	// Nothing was sent for longer than an RTO: the restart window (RFC 5681 section 4.1).
-	void (*idle)(struct tcp_soft *s, uint32_t mss, uint32_t init_segs);
+	bool ecn; // asks for ECN on its connections (DCTCP)
+	// A connection begins, or begins anew from its hard state: init_segs segments.
+	void (*init)(struct cc *c, uint32_t init_segs);
+	// New data was acknowledged, outside of recovery, and the window had been in use: only then
+	// may it grow (RFC 7661 section 4.3).
+	void (*acked)(struct cc *c, const struct cc_ack *a);
+	// A congestion event with `flight` bytes outstanding: returns ssthresh, at least 2 MSS.
+	uint32_t (*ssthresh)(struct cc *c, uint32_t flight, enum cc_event ev);
+	// The last event was none (RFC 4015, RFC 5682, RFC 2883): the caller restores cwnd and
+	// ssthresh, the controller what else it had changed. May be NULL.
+	void (*undo)(struct cc *c);
+	// Nothing was sent for idle_us, longer than an RTO (RFC 5681 section 4.1).
+	void (*idle)(struct cc *c, uint32_t init_segs, uint32_t idle_us);
+	// Every ACK of new data, in recovery as well, for controllers that count marks (DCTCP,
+	// RFC 8257 section 3.3). May be NULL.
+	void (*marked)(struct cc *c, const struct cc_ack *a);
 };
 
 // By name, or NULL.
 const struct cc_ops *cc_find(const char *name);
 extern const struct cc_ops cc_newreno;
+
+// What controllers have in common.
+// The initial window of `segs` segments, and the restart window (RFC 6928 section 2).
+uint32_t cc_init_wnd(uint32_t mss, uint32_t segs);
+// cwnd += by, bounded.
+void cc_grow(struct tcp_soft *s, uint32_t by);
 
 #endif

@@ -137,6 +137,14 @@ void soft_drop(struct tcp *t, uint32_t conn)
 	t->soft_of[conn] = STATE_NIL;
 }
 
+void cc_begin(struct tcp *t, struct tcp_soft *s, uint32_t segs)
+{
+	struct cc c = cc_of(t, s);
+
+	memset(c.priv, 0, sizeof(*c.priv));
+	t->cc->init(&c, segs);
+}
+
 // What the host says it has consumed, held to what can be true.
 static uint64_t consumed_read(const struct tcp *t, const struct rec *r)
 {
@@ -184,7 +192,7 @@ static void soft_rebuild(struct tcp *t, struct tcp_soft *s)
 		t->st, &t->mem[r->host], r, &s->rcv_tail, s->rcv_consumed, rx_placed(t, s));
 	s->snd_mss = r->mss;
 	s->rcv_mss = RCV_MSS_FIRST;
-	t->cc->init(s, s->snd_mss, 1);
+	cc_begin(t, s, 1);
 	s->snd_wnd = s->snd_mss;
 	s->max_wnd = 65535u << peer_shift(r);
 	s->flags |= SOFT_REBUILT | (s->snd_max > s->snd_una ? SOFT_LOSS : 0);

@@ -45,6 +45,7 @@ static int arrays_create(struct tcp *t, const struct config *cfg)
 	t->soft_of = index_array(t->n_conns, false);
 	t->soft = aligned_alloc(64, ((size_t)t->n_soft * sizeof(*t->soft) + 63) & ~(size_t)63);
 	t->soft_free = index_array(t->n_soft, true);
+	t->cc_priv = aligned_alloc(64, (size_t)t->n_soft * sizeof(*t->cc_priv));
 	t->half_soft = calloc(t->n_half, sizeof(*t->half_soft));
 	t->ooo = calloc(cfg->limits_ooo, sizeof(*t->ooo));
 	t->ooo_free = index_array((uint32_t)cfg->limits_ooo, true);
@@ -57,9 +58,9 @@ static int arrays_create(struct tcp *t, const struct config *cfg)
 	t->host_conns = calloc(cfg->limits_hosts, sizeof(*t->host_conns));
 	t->host_half = calloc(cfg->limits_hosts, sizeof(*t->host_half));
 	t->user_conns = calloc(cfg->limits_hosts, sizeof(*t->user_conns));
-	if (!t->soft_of || !t->soft || !t->soft_free || !t->half_soft || !t->ooo || !t->ooo_free
-		|| !t->dirty.ids || !t->out.ids || !t->half_out.ids || !t->port_head || !t->lsoft
-		|| !t->host_conns || !t->host_half || !t->user_conns)
+	if (!t->soft_of || !t->soft || !t->soft_free || !t->cc_priv || !t->half_soft || !t->ooo
+		|| !t->ooo_free || !t->dirty.ids || !t->out.ids || !t->half_out.ids || !t->port_head
+		|| !t->lsoft || !t->host_conns || !t->host_half || !t->user_conns)
 		return -ENOMEM;
 	t->n_soft_free = t->n_soft;
 	t->n_ooo_free = (uint32_t)cfg->limits_ooo;
@@ -119,6 +120,7 @@ void tcp_fini(struct tcp *t)
 	wheel_fini(&t->wheel);
 	free(t->soft_of);
 	free(t->soft);
+	free(t->cc_priv);
 	free(t->soft_free);
 	free(t->half_soft);
 	free(t->ooo);

@@ -93,6 +93,14 @@ static inline uint32_t ts_clock(const struct tcp *t)
 	return (uint32_t)(t->now_us / 1000);
 }
 
+static inline struct cc cc_of(const struct tcp *t, struct tcp_soft *s)
+{
+	return (struct cc){.s = s,
+		.priv = &t->cc_priv[t->soft_of[s->conn]],
+		.now_us = t->now_us,
+		.mss = s->snd_mss};
+}
+
 // conn.c
 struct seg_tuple rec_tuple(const struct rec *r);
 struct seg_tuple half_tuple(const struct half *h);
@@ -111,6 +119,8 @@ void conn_free(struct tcp *t, uint32_t conn);
 void conn_timer(struct tcp *t, struct tcp_soft *s);
 // After its positions were committed: TIME-WAIT, the end of LAST-ACK, FIN-WAIT-2's limit.
 void conn_settle(struct tcp *t, struct tcp_soft *s);
+// The controller begins, with a window of `segs` segments.
+void cc_begin(struct tcp *t, struct tcp_soft *s, uint32_t segs);
 
 // listen.c
 uint32_t listener_find(const struct tcp *t, const struct seg_tuple *k);

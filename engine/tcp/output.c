@@ -331,8 +331,12 @@ static bool conn_output(struct tcp *t, struct tcp_soft *s, struct rec *r)
 	struct out_plan p;
 
 	if (s->snd_nxt == s->snd_una && s->snd_max == s->snd_una && s->rtt_sent_us
-		&& (uint32_t)t->now_us - s->rtt_sent_us > s->rto_us && s->cwnd > s->snd_mss)
-		t->cc->idle(s, s->snd_mss, (uint32_t)t->cfg->tcp_init_cwnd);
+		&& (uint32_t)t->now_us - s->rtt_sent_us > s->rto_us && s->cwnd > s->snd_mss) {
+		struct cc c = cc_of(t, s);
+
+		t->cc->idle(
+			&c, (uint32_t)t->cfg->tcp_init_cwnd, (uint32_t)t->now_us - s->rtt_sent_us);
+	}
 	for (unsigned n = 0; n < CONN_BUDGET; n++) {
 		int rc;
 

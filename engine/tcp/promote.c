@@ -52,14 +52,14 @@ static void fill_soft(struct tcp *t, struct tcp_soft *s, const struct rec *r,
 	s->wl1 = in->seq;
 	s->wl2 = in->ack;
 	s->flags |= SOFT_WND_KNOWN;
-	t->cc->init(s, s->snd_mss, (uint32_t)t->cfg->tcp_init_cwnd);
+	cc_begin(t, s, (uint32_t)t->cfg->tcp_init_cwnd);
 	s->rto_us = (uint32_t)t->cfg->tcp_init_rto_us;
 	if (hs->retries == 0 && hs->sent_us) {
 		struct rtt_bounds b = tcp_rtt_bounds(t);
 
 		rtt_sample(s, (uint32_t)(t->now_us - hs->sent_us), 1, &b);
 	} else {
-		t->cc->init(s, s->snd_mss, 1); // RFC 5681 section 3.1: a SYN was lost
+		cc_begin(t, s, 1); // RFC 5681 section 3.1: a SYN was lost
 	}
 }
 

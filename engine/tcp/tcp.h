@@ -139,6 +139,7 @@ struct tcp_listener_soft {
 
 struct tcp_ooo;
 struct cc_ops;
+struct cc_priv;
 
 // A growing list of ids, handled once a turn.
 struct tcp_list {
@@ -161,6 +162,7 @@ struct tcp {
 	struct rte_hash *table;
 	uint32_t *soft_of; // record to soft state, or STATE_NIL
 	struct tcp_soft *soft;
+	struct cc_priv *cc_priv; // beside each soft state: the congestion controller's own
 	uint32_t n_soft;
 	uint32_t n_soft_free;
 	uint32_t *soft_free;

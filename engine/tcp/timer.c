@@ -16,9 +16,13 @@ static void give_up(struct tcp *t, struct tcp_soft *s, struct rec *r)
 static void rto_fired(struct tcp *t, struct tcp_soft *s)
 {
 	bool again = (s->flags & SOFT_LOSS) && s->snd_una < s->recover;
+	struct cc c = cc_of(t, s);
 
 	COUNT(t->cnt, tcp_rtx_rto);
-	t->cc->timeout(s, s->snd_mss, (uint32_t)(s->snd_max - s->snd_una), again);
+	// RFC 5681 equation 4; it stays when the timer had fired before for the same data.
+	if (!again)
+		s->ssthresh = t->cc->ssthresh(&c, (uint32_t)(s->snd_max - s->snd_una), CC_TIMEOUT);
+	s->cwnd = s->snd_mss;
 	s->flags &= ~(SOFT_RECOVERY | SOFT_RTT | SOFT_RTX_HEAD);
 	s->flags |= SOFT_LOSS;
 	s->recover = s->snd_max;
