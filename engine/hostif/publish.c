@@ -112,6 +112,10 @@ static bool tell_data(
 {
 	uint64_t nxt = HARD_GET(r->rcv_nxt), end = chain_data_end(nxt), reached;
 
+	// A rebuilt connection begins with the host's word; requests may have gone past it since. What
+	// was read is not said again: its buffers are others' by now.
+	if (chain_data_end(s->rcv_reported) < s->rcv_consumed)
+		s->rcv_reported = s->rcv_consumed;
 	while (s->rcv_reported != nxt) {
 		uint64_t from = chain_data_end(s->rcv_reported);
 		struct ob_event *e;

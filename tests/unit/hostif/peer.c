@@ -90,8 +90,7 @@ void peer_attach(const struct peer_engine *e, struct peer *p, uint32_t channels,
 	peer_attach_layout(e, p, &l);
 }
 
-void peer_attach_layout(
-	const struct peer_engine *e, struct peer *p, const struct ob_seg_layout *l)
+void peer_attach_layout(const struct peer_engine *e, struct peer *p, const struct ob_seg_layout *l)
 {
 	struct ob_msg_attach m;
 	struct ob_chan_shm *c;

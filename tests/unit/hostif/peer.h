@@ -34,14 +34,11 @@ int peer_connect(const struct peer_engine *e);
 struct ob_msg_attach peer_message(const struct ob_seg_layout *l);
 // Sends bytes and a descriptor (-1: none), lets the engine work, and takes the answer. Returns its
 // error, or 1 when there is no answer, 2 when the engine hung up.
-int peer_ask(
-	const struct peer_engine *e, struct peer *p, const void *bytes, size_t n, int fd);
+int peer_ask(const struct peer_engine *e, struct peer *p, const void *bytes, size_t n, int fd);
 // Attaches in order; channel 0's rings are in req and ev.
-void peer_attach(
-	const struct peer_engine *e, struct peer *p, uint32_t channels, uint32_t order);
+void peer_attach(const struct peer_engine *e, struct peer *p, uint32_t channels, uint32_t order);
 // The same with a layout of its own.
-void peer_attach_layout(
-	const struct peer_engine *e, struct peer *p, const struct ob_seg_layout *l);
+void peer_attach_layout(const struct peer_engine *e, struct peer *p, const struct ob_seg_layout *l);
 void peer_close(struct peer *p);
 // Puts a request into the ring of channel 0 and publishes it.
 void peer_request(struct peer *p, const struct ob_req *q);
