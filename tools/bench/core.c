@@ -16,8 +16,10 @@
 
 #define SECONDS 0.2
 #define REPEAT 5u
-#define WARM_MAX_S 1.0
-#define MBUFS 16383u
+#define WARM_S 0.25 // before the first value: past the shortest time-out
+#define WARM_AGAIN_S 0.02 // before the others
+#define ENGINE_MBUFS 16383u // port.mbufs
+#define PEER_MBUFS 32767u
 #define APART 0.05 // how far the sum of the phases may be from the whole
 #define REPEAT_MAX 1000u
 
@@ -225,7 +227,6 @@ static void check_phases(struct bench *b, const struct way *w)
 static int measure_ways(
 	struct bench *b, struct rig *r, const struct load *l, struct way *ways, uint32_t flows)
 {
-	double warm = b->seconds < WARM_MAX_S ? b->seconds : WARM_MAX_S;
 	uint64_t lost = 0, slices = 0;
 	const char *error = NULL;
 
@@ -239,7 +240,7 @@ static int measure_ways(
 			if (rig_mode(r, w->same, w->offload))
 				return -EIO;
 			bench_progress(b, "core.%s%s %u/%u", w->of, w->suffix, rep + 1, b->repeat);
-			rig_warm(r, rep == 0 ? warm : warm / 10);
+			rig_warm(r, rep == 0 ? WARM_S : WARM_AGAIN_S);
 			if (fixed_ops)
 				rig_measure_ops(r, fixed_ops, &m);
 			else
@@ -296,18 +297,17 @@ static int measure(struct bench *b, const struct load *l, uint32_t flows)
 	return rc;
 }
 
-// Cycles between two reads of the clock: the least of many, which is what each costs.
+// Cycles between two reads of the clock with nothing between: the median.
 static uint64_t clock_overhead(void)
 {
-	uint64_t least = UINT64_MAX;
+	static double cycles[STATS_MAX];
 
-	for (unsigned i = 0; i < 100000; i++) {
-		uint64_t a = rte_rdtsc(), b = rte_rdtsc();
+	for (unsigned i = 0; i < STATS_MAX; i++) {
+		uint64_t first = rte_rdtsc();
 
-		if (b - a < least)
-			least = b - a;
+		cycles[i] = (double)(rte_rdtsc() - first);
 	}
-	return least;
+	return (uint64_t)stats_median(cycles, STATS_MAX);
 }
 
 static int start_eal(void)
@@ -371,9 +371,9 @@ static int suite_run(struct bench *b)
 	machine_tsc_set(opts.tsc_hz);
 	opts.tsc_overhead = clock_overhead();
 	opts.engine_pool = rte_pktmbuf_pool_create(
-		"engine", MBUFS, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+		"engine", ENGINE_MBUFS, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
 	opts.peer_pool = rte_pktmbuf_pool_create(
-		"peer", MBUFS, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+		"peer", PEER_MBUFS, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
 	if (!opts.engine_pool || !opts.peer_pool) {
 		bench_fail(b, "no memory for packets");
 		return -ENOMEM;

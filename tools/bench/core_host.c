@@ -144,7 +144,7 @@ static int attach(struct core_host *h)
 	rc = ob_channel_open(h->host, &h->ch);
 	if (rc == 0 && ob_endpoint_parse("*", &at) == 0) {
 		at.port = PEER_SERVICE;
-		rc = ob_listen(h->ch, &at, 0, NULL);
+		rc = ob_listen(h->ch, &at, HOST_BACKLOG, NULL);
 		rc = rc < 0 ? rc : ob_listen_wait(h->ch, rc, NULL, WAIT_US);
 	}
 	if (rc)

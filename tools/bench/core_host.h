@@ -9,6 +9,8 @@
 
 #include "tools/bench/core_peer.h"
 
+#define HOST_BACKLOG 512u // handshakes under way
+
 enum host_state { HOST_STARTING, HOST_PAUSED, HOST_RUNNING, HOST_OVER };
 
 struct core_host {

@@ -277,7 +277,7 @@ void peer_step(struct peer *p)
 	rte_pktmbuf_free_bulk(w->out, n);
 	w->n_out = 0;
 	late_acks(p);
-	if (!p->go)
+	if (!p->go || p->hold)
 		return;
 	if (p->load == LOAD_ECHO)
 		load_requests(p);

@@ -50,10 +50,12 @@ struct peer {
 	uint32_t depth; // requests or connections under way at the most
 	uint32_t train; // LOAD_RX: segments of one flow behind each other
 	uint32_t burst; // packets that wait for the engine, at the most
+	uint16_t wnd; // that it advertises, scaled
 	uint64_t delack_tsc;
 	uint64_t tsc_per_ms;
 	bool offload; // checksums are the port's
 	bool go; // make load
+	bool hold; // not now: the host lags behind
 	uint8_t mac[6], engine_mac[6];
 	uint32_t engine_be;
 	struct wire *w;

@@ -11,8 +11,6 @@
 #define PEER_NET 0xc6120000u
 #define PEER_PORT 16384u
 #define PEER_PORT_BITS 15u
-#define PEER_SHIFT 7u // our window scale
-#define PEER_WND 65535u // scaled: 8 MB
 
 static const uint8_t filler[PEER_SEG] = {1, 2, 3, 5, 7, 11, 13};
 
@@ -100,7 +98,7 @@ void pkt_send(struct peer *p, const struct peer_flow *f, uint8_t flags, uint32_t
 		.recv_ack = flags & TCP_ACK ? rte_cpu_to_be_32(f->rcv_nxt) : 0,
 		.data_off = (uint8_t)((sizeof(*tcp) + opt_len) / 4 << 4),
 		.tcp_flags = flags,
-		.rx_win = rte_cpu_to_be_16(PEER_WND)};
+		.rx_win = rte_cpu_to_be_16(flags & TCP_SYN ? UINT16_MAX : p->wnd)};
 	memcpy(tcp + 1, opt, opt_len);
 	data = (uint8_t *)(tcp + 1) + opt_len;
 	if (len) {

@@ -4,6 +4,8 @@
 
 #include "tools/bench/core_peer.h"
 
+#define PEER_SHIFT 4u // its window scale
+
 // What the peer reads in a segment of the engine.
 struct peer_seg {
 	uint32_t tuple;

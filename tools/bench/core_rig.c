@@ -7,11 +7,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/hostif/fault.h"
+#include "tools/bench/core_pkt.h"
 
-#define OPENING 1024u // handshakes under way while flows are established
+#define OPENING HOST_BACKLOG // handshakes under way while flows are established
 #define SPARE 256u // connections beside the flows
 #define OPEN_MAX_S 120u
+#define IN_FLIGHT 4096u // full segments to the peer: what its windows come to, if each is no less
+#define WND_MIN (4 * PEER_SEG) // than four segments
+#define WND_MAX (1u << 19)
 
 static const uint8_t engine_mac[6] = {2, 11, 10, 77, 0, 1};
 static const uint8_t peer_mac[6] = {2, 11, 10, 77, 0, 2};
@@ -55,7 +58,8 @@ static int set_text(struct rig *r, const char *text)
 static int configure(struct rig *r, uint32_t flows)
 {
 	struct config *c = &r->cfg;
-	uint64_t conns = flows + SPARE;
+	// One host has limits.host_share times what is left: by default four fifths of the table.
+	uint64_t conns = flows + flows / 3 + SPARE, soft = flows + SPARE;
 	int rc;
 
 	config_defaults(c);
@@ -66,8 +70,8 @@ static int configure(struct rig *r, uint32_t flows)
 	rc = rc ? rc : set(r, "net", "gateway", "10.77.0.2");
 	if (rc == 0 && conns > c->limits_conns)
 		rc = set_number(r, "limits", "conns", conns);
-	if (rc == 0 && conns > c->limits_soft)
-		rc = set_number(r, "limits", "soft", conns);
+	if (rc == 0 && soft > c->limits_soft)
+		rc = set_number(r, "limits", "soft", soft);
 	if (rc == 0 && conns > c->limits_host_conns)
 		rc = set_number(r, "limits", "host_conns", conns + 2 * 4096);
 	for (unsigned i = 0; rc == 0 && i < r->o->n_sets; i++)
@@ -120,12 +124,17 @@ static int start_control(struct rig *r)
 static void start_peer(struct rig *r, uint32_t flows)
 {
 	struct peer *p = &r->peer;
+	uint32_t wnd;
 
 	p->w = r->wire;
 	p->pool = r->o->peer_pool;
 	p->depth = r->o->depth < flows ? r->o->depth : flows;
 	p->train = r->o->train;
 	p->burst = r->core->port.burst;
+	// All flows together leave room for their ACKs on the wire.
+	wnd = IN_FLIGHT / flows * PEER_SEG;
+	wnd = wnd < WND_MIN ? WND_MIN : wnd > WND_MAX ? WND_MAX : wnd;
+	p->wnd = (uint16_t)(wnd >> PEER_SHIFT);
 	p->delack_tsc = r->o->delack_us * (r->o->tsc_hz / 1000000);
 	p->engine_be = ob_addr_get_v4(&r->cfg.addr);
 	memcpy(p->mac, peer_mac, 6);
@@ -186,7 +195,7 @@ static int open_flows(struct rig *r)
 		turn_all(r);
 		error = rig_error(r);
 		if (error || rte_rdtsc() > end || bench_stopped()) {
-			snprintf(r->err, RIG_ERR, "%u of %u flows are open: %s", r->peer.open,
+			snprintf(r->err, RIG_ERR, "%u of %u flows are open: %.180s", r->peer.open,
 				r->peer.n, error ? error : "out of time");
 			return -EIO;
 		}
@@ -261,20 +270,33 @@ void rig_stop(struct rig *r)
 	free(r->wire);
 }
 
+// On a wire that loses nothing the engine has nothing to drop. NULL when it did not.
+static const char *dropped(const struct counters *c)
+{
+	for (unsigned i = 0; i < COUNTERS; i++) {
+		const char *name = counter_info[i].name;
+
+		if (counter_read(c, i)
+			&& (strncmp(name, "drop_", 5) == 0 || strncmp(name, "tx_drop", 7) == 0
+				|| strcmp(name, "tx_no_mbuf") == 0))
+			return name;
+	}
+	return NULL;
+}
+
 const char *rig_error(struct rig *r)
 {
 	const struct peer_errors *e = &r->peer.errors;
-	const struct counters *c = &r->core->cnt;
+	const char *drop = dropped(&r->core->cnt);
 
 	if (r->host.error[0])
 		return r->host.error;
-	if (!(e->csum | e->data | e->gap | e->stray | e->reset | e->closed | e->no_mbuf)
-		&& c->tx_drop_port + c->tx_no_mbuf + c->drop_tcp_csum + c->req_bad_state == 0)
+	if (!drop && !(e->csum | e->data | e->gap | e->stray | e->reset | e->closed | e->no_mbuf))
 		return NULL;
-	snprintf(r->err, RIG_ERR,
-		"the peer saw %lu bad sums, %lu bad replies, %lu gaps, %lu strays, %lu resets, "
-		"%lu early ends; %lu packets could not be made",
-		e->csum, e->data, e->gap, e->stray, e->reset, e->closed,
-		e->no_mbuf + c->tx_drop_port + c->tx_no_mbuf);
-	return r->err;
+	snprintf(r->problem, RIG_ERR,
+		"the engine counted %s; the peer saw %lu bad sums, %lu bad replies, %lu gaps, "
+		"%lu strays, %lu resets, %lu early ends, and could not make %lu packets",
+		drop ? drop : "no drop", e->csum, e->data, e->gap, e->stray, e->reset, e->closed,
+		e->no_mbuf);
+	return r->problem;
 }

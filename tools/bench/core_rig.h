@@ -44,12 +44,12 @@ struct rig {
 	struct peer peer;
 	struct core_host host;
 	bool same; // the host's rounds are made on the engine's CPU
-	uint64_t again_before;
 	double open_s; // how long it took to establish all flows
 	bool has_state, has_core, has_control, has_peer;
 	char dir[64];
 	char socket[96];
 	char err[RIG_ERR];
+	char problem[RIG_ERR]; // of rig_error()
 };
 
 // What a stretch of turns cost.
@@ -73,9 +73,9 @@ void rig_stop(struct rig *r);
 // Where the host runs, and who sums.
 int rig_mode(struct rig *r, bool same, bool offload);
 
-// Measures for that long. The load goes on afterwards, without anybody measuring.
+// Measures for that long; longer, when the kernel takes the CPU away all the time.
 void rig_measure(struct rig *r, double seconds, bool staged, struct meter *m);
-// Lets it run for as long without measuring, then until nothing is under way.
+// Makes the same load without measuring.
 void rig_warm(struct rig *r, double seconds);
 // Measures exactly so many operations (callgrind).
 void rig_measure_ops(struct rig *r, uint64_t ops, struct meter *m);

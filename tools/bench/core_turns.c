@@ -3,8 +3,9 @@
 
 #include "tools/bench/core_rig.h"
 
-#define SLICE_US 1000u // turns of either kind by turns
-#define QUIET_TURNS 1000u
+#define SLICE_US 700u // turns of one kind, then of one or the other
+#define SLICES_MIN 20u // undisturbed ones of a measurement
+#define LONGER_MAX 10 // times as long as it should take, for want of these
 
 // Of this thread: how often the kernel took its CPU away.
 static uint64_t taken_away(void)
@@ -76,8 +77,18 @@ static void staged_turn(struct rig *r, struct meter *m)
 	}
 }
 
+// A host that lags behind would run out of buffers; a real peer learns of that by a closing window
+// or by loss, and slows down. This one is told.
+static bool lags(const struct rig *r)
+{
+	const struct host_mem *m = &r->core->hostif.mem[0];
+
+	return r->peer.load == LOAD_RX && m->n_free < m->n_bufs / 4;
+}
+
 static void around(struct rig *r)
 {
+	r->peer.hold = lags(r);
 	peer_step(&r->peer);
 	if (r->same)
 		host_round(&r->host);
@@ -120,12 +131,22 @@ static void slice(struct rig *r, bool staged, struct meter *m)
 void rig_measure(struct rig *r, double seconds, bool staged, struct meter *m)
 {
 	uint64_t end = rte_rdtsc() + (uint64_t)(seconds * (double)r->o->tsc_hz);
+	uint64_t random = rte_rdtsc() | 1;
+	uint64_t last = rte_rdtsc() + (uint64_t)(LONGER_MAX * seconds * (double)r->o->tsc_hz);
 	uint64_t cycles = atomic_load(&r->host.cycles), events = atomic_load(&r->host.events);
 
 	*m = (struct meter){0};
 	r->peer.go = true;
-	while (rte_rdtsc() < end && !bench_stopped())
-		slice(r, staged && m->slices % 2, m);
+	while (!bench_stopped()
+		&& (rte_rdtsc() < end
+			|| (rte_rdtsc() < last && m->slices - m->discarded < SLICES_MIN))) {
+		// By chance: what comes at intervals must not meet one kind alone.
+		random ^= random << 13;
+		random ^= random >> 7;
+		random ^= random << 17;
+		slice(r, staged && random >> 63, m);
+	}
+	r->peer.go = false;
 	m->host_cycles = atomic_load(&r->host.cycles) - cycles;
 	m->host_events = atomic_load(&r->host.events) - events;
 }
@@ -140,6 +161,7 @@ void rig_measure_ops(struct rig *r, uint64_t n, struct meter *m)
 		around(r);
 		plain_turn(r, m);
 	} while (ops(r) - before < n && !bench_stopped());
+	r->peer.go = false;
 	m->ops = ops(r) - before;
 	m->slices = 1;
 }
@@ -153,4 +175,5 @@ void rig_warm(struct rig *r, double seconds)
 		around(r);
 		core_turn(r->core);
 	}
+	r->peer.go = false;
 }

@@ -5,7 +5,7 @@
 
 #include "engine/port/port.h"
 
-#define WIRE_IN 8192u // a power of 2
+#define WIRE_IN 16384u // a power of 2
 #define WIRE_OUT (2 * PORT_TX_MAX)
 
 struct wire {

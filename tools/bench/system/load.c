@@ -218,19 +218,43 @@ static uint64_t bytes_now(const struct load *l)
 	return sum;
 }
 
+// The time that all CPUs were in use, by ticks.
+static uint64_t machine_ns(void)
+{
+	unsigned long long user = 0, nice = 0, sys = 0, irq = 0, softirq = 0;
+	FILE *f = fopen("/proc/stat", "re");
+
+	if (f
+		&& fscanf(f, "cpu %llu %llu %llu %*u %*u %llu %llu", &user, &nice, &sys, &irq,
+			   &softirq)
+			!= 5)
+		user = 0;
+	if (f)
+		fclose(f);
+	return (user + nice + sys + irq + softirq) * (1000000000ull / (uint64_t)sysconf(_SC_CLK_TCK));
+}
+
+static int process_ns(pid_t pid, uint64_t *ns)
+{
+	clockid_t clock = CLOCK_PROCESS_CPUTIME_ID;
+	struct timespec t = {0};
+
+	if ((pid && clock_getcpuclockid(pid, &clock)) || clock_gettime(clock, &t))
+		return -ESRCH;
+	*ns = (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
+	return 0;
+}
+
 static void cpu_take(struct load *l, bool end)
 {
 	for (int i = 0; i < l->o.n_watch; i++) {
-		clockid_t clock = CLOCK_PROCESS_CPUTIME_ID;
-		struct timespec t = {0};
-		uint64_t ns;
+		pid_t pid = l->o.watch[i].pid;
+		uint64_t ns = 0;
 
-		if (l->o.watch[i].pid && clock_getcpuclockid(l->o.watch[i].pid, &clock)) {
+		if (pid == LOAD_WATCH_MACHINE)
+			ns = machine_ns();
+		else if (process_ns(pid, &ns))
 			load_fail(l, ESRCH, "a process that was to be watched is gone");
-			return;
-		}
-		clock_gettime(clock, &t);
-		ns = (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
 		l->cpu_ns[i] = end ? ns - l->cpu_ns[i] : ns;
 	}
 }
@@ -337,6 +361,14 @@ uint64_t load_next_ns(const struct load *l)
 	return next;
 }
 
+// In microseconds. The middle of the last bucket may lie above the longest of all.
+static double at_us(const struct hist *h, double p)
+{
+	double ns = hist_at_ns(h, p);
+
+	return (ns > (double)h->max_ns ? (double)h->max_ns : ns) / 1e3;
+}
+
 int load_print(const struct load *l)
 {
 	double s = (double)l->ran_ns / 1e9;
@@ -348,7 +380,7 @@ int load_print(const struct load *l)
 	printf("done seconds=%.6f ops=%llu bytes=%llu p50_us=%.3f p99_us=%.3f max_us=%.3f"
 	       " opened_s=%.6f",
 		s, (unsigned long long)l->ops_done, (unsigned long long)(l->bytes_1 - l->bytes_0),
-		hist_at_ns(&l->hist, 0.5) / 1e3, hist_at_ns(&l->hist, 0.99) / 1e3,
+		at_us(&l->hist, 0.5), at_us(&l->hist, 0.99),
 		(double)l->hist.max_ns / 1e3, (double)l->opened_ns / 1e9);
 	for (int i = 0; i < l->o.n_watch; i++)
 		printf(" cpu_%s=%.6f", l->o.watch[i].name, (double)l->cpu_ns[i] / 1e9);

@@ -16,6 +16,7 @@
 #define LOAD_MSG_BYTES 64u
 #define LOAD_BLOCK_BYTES 65536u
 #define LOAD_WATCH_MAX 4
+#define LOAD_WATCH_MACHINE (-1) // all CPUs
 
 enum load_case {
 	LOAD_ECHO, // each connection has one 64-byte message under way
@@ -28,7 +29,7 @@ enum load_case {
 // Whose CPU time is taken at the beginning and the end of the measured time.
 struct load_watch {
 	char name[16];
-	pid_t pid;
+	pid_t pid; // 0: the program itself; or LOAD_WATCH_MACHINE
 };
 
 struct load_opts {

@@ -32,7 +32,7 @@ static enum load_case case_of(char **argv, int i)
 	return LOAD_ECHO;
 }
 
-// NAME=PID; 0 is the program itself.
+// NAME=PID
 static void watch(struct load_opts *o, char **argv, int i)
 {
 	struct load_watch *w = &o->watch[o->n_watch];

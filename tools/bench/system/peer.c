@@ -77,12 +77,11 @@ bool peer_turn(struct peer *p)
 	unsigned n, n_segs;
 
 	tcp_begin(&p->tcp, now_us);
+	peer_news(p); // what was committed in the turn before
 	n = port_rx(&p->port, p->rx, PEER_BURST);
 	n_segs = net_input(&p->net, p->rx, n, p->segs, p->kept, now_us);
 	tcp_input(&p->tcp, p->segs, n_segs);
 	rte_pktmbuf_free_bulk(p->kept, n_segs);
-	// What was committed in the turn before.
-	peer_news(p);
 	net_timers(&p->net, now_us);
 	tcp_timers(&p->tcp);
 	tcp_output(&p->tcp);

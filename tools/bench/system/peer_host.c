@@ -135,6 +135,8 @@ const struct load_ops peer_load_ops = {ask_connect, ask_send, ask_close, ask_ack
 
 // --- the load is told --------------------------------------------------------------------------------
 
+// Consumed before it is handed over: a close in answer to it must not find it unread. What lies there
+// stays until the next burst is placed.
 static void tell_data(struct peer *p, uint32_t i)
 {
 	struct peer_conn *c = &p->conns[i];
@@ -145,15 +147,15 @@ static void tell_data(struct peer *p, uint32_t i)
 		ob_span spans[8];
 		uint32_t n = place_spans(&p->place, s, c->rd, end, spans, 8, &c->rd);
 
+		if (n == 0)
+			break;
+		atomic_store_explicit(&ob_seg_slot(p->mem->base, &p->mem->l, i)->consumed, c->rd,
+			memory_order_release);
+		tcp_consumed(&p->tcp, c->id, c->rd);
 		for (uint32_t k = 0; k < n && p->loaded; k++)
 			load_received(&p->load, i, p->mem->base + ob_span_off(spans[k]),
 				ob_span_len(spans[k]));
-		if (n == 0)
-			break;
 	}
-	atomic_store_explicit(&ob_seg_slot(p->mem->base, &p->mem->l, i)->consumed, c->rd,
-		memory_order_release);
-	tcp_consumed(&p->tcp, c->id, c->rd);
 	if ((nxt & STATE_FIN) && p->loaded && p->load.conns[i].state == LOAD_OPEN)
 		load_fail(&p->load, EPIPE, "the server closed a connection");
 }
