@@ -21,6 +21,7 @@
 #include "engine/hostif/inspect.h"
 #include "engine/hostif/pdump.h"
 #include "engine/hostif/telemetry.h"
+#include "engine/port/iface.h"
 
 #define ERR_BYTES 512
 
@@ -31,6 +32,8 @@ struct engine {
 	struct ob_core *core;
 	struct control control;
 	struct inspect inspect;
+	struct port_link link;
+	int claim; // of the interface
 	char err[ERR_BYTES];
 };
 
@@ -90,6 +93,9 @@ static int engine_open(struct engine *e)
 		return fail(e, "control socket");
 	e->control.inspect = inspect;
 	e->control.inspect_ctx = &e->inspect;
+	port_link_open(&e->link, &e->core->port, cfg);
+	if (control_link(&e->control, &e->link))
+		log_warn("the link of port %s is not watched", e->link.name);
 	return 0;
 }
 
@@ -98,6 +104,7 @@ static void engine_close(struct engine *e)
 	telemetry_stop();
 	pdump_stop();
 	control_fini(&e->control);
+	port_link_close(&e->link);
 	core_fini(e->core);
 	port_close(&e->core->port);
 	state_destroy(&e->st, true);
@@ -204,6 +211,10 @@ int main(int argc, char **argv)
 		printf("%s: good\n", file);
 		return 0;
 	}
+	// Before anything of the port is opened. The end of the process gives it back.
+	e.claim = iface_claim(&e.cfg, OB_SOCKET_DIR, e.err, ERR_BYTES);
+	if (e.claim < IFACE_UNCLAIMED)
+		return fail(&e, "port");
 	if (sodium_init() < 0) {
 		fprintf(stderr, "outboard-engine: libsodium cannot start\n");
 		return 1;
@@ -215,6 +226,8 @@ int main(int argc, char **argv)
 	if (rc == 0) {
 		rc = engine_serve(&e);
 		engine_close(&e);
+	} else if (e.st.hdr) {
+		state_destroy(&e.st, true); // what did not come to serve leaves no file behind
 	}
 	eal_stop(&e.eal);
 	return rc;

@@ -17,11 +17,12 @@
 #define SPARE_CLIENTS 64u // beside the hosts: those that ask
 #define MESSAGE_MAX 512u // bytes of what a client may send
 #define EVENTS 16
+#define LINK_MS 1000 // between looks at a link that does not tell
 
 #define FEATURES 0ull // none are defined yet
 
 // What an epoll event is about, when it is no client.
-enum { ON_LISTEN = 1, ON_STOP, ON_REPLY, ON_CLIENT };
+enum { ON_LISTEN = 1, ON_STOP, ON_REPLY, ON_LINK, ON_CLIENT };
 
 int control_watch(struct control *c, int fd, uint64_t what)
 {
@@ -326,6 +327,9 @@ bool control_turn(struct control *c, int timeout_ms)
 			// It may close clients that later events are about: those come again.
 			on_reply(c);
 			return true;
+		case ON_LINK:
+			port_link_check(c->link);
+			break;
 		default:
 			on_client(c, (struct control_client *)(uintptr_t)e[i].data.u64);
 			break;
@@ -334,10 +338,19 @@ bool control_turn(struct control *c, int timeout_ms)
 	return true;
 }
 
+int control_link(struct control *c, struct port_link *l)
+{
+	c->link = l;
+	return l->fd < 0 ? 0 : control_watch(c, l->fd, ON_LINK);
+}
+
 void control_run(struct control *c)
 {
-	while (control_turn(c, -1))
-		;
+	bool asks = c->link && c->link->fd < 0;
+
+	while (control_turn(c, asks ? LINK_MS : -1))
+		if (asks)
+			port_link_check(c->link);
 }
 
 void control_stop(struct control *c)

@@ -9,7 +9,7 @@
 #include <sys/types.h>
 
 #include "engine/hostif/hostif.h"
-#include "engine/port/port.h"
+#include "engine/port/link.h"
 #include "shared/control.h"
 
 #define CONTROL_PATH 108 // bytes, as in struct sockaddr_un
@@ -25,6 +25,7 @@ struct control {
 	// Answers OB_MSG_CTL. Returns the bytes of the page, or a negative errno.
 	int (*inspect)(void *ctx, const struct ob_msg_ctl *q, void *page, size_t cap);
 	void *inspect_ctx;
+	struct port_link *link; // control_link()
 	char path[CONTROL_PATH];
 	int listen_fd;
 	int epoll_fd;
@@ -45,6 +46,9 @@ struct control {
 // Returns 0 or a negative errno with a line in `err`: -EADDRINUSE when a living engine has it.
 int control_init(struct control *c, const struct config *cfg, struct hostif *h,
 	const struct port *port, const char *path, char *err, size_t err_bytes);
+
+// Has the control thread look after the port's link. Returns 0 or a negative errno.
+int control_link(struct control *c, struct port_link *l);
 
 // Serves until control_stop(). Install fault_install() before.
 void control_run(struct control *c);

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "engine/port/iface.h"
 #include "engine/port/port.h"
 
 #define FRAME_OVERHEAD (RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN + RTE_VLAN_HLEN)
@@ -59,21 +60,6 @@ static unsigned ethdev_tx_offload(void *dev, struct rte_mbuf **pkts, unsigned n)
 
 static const struct port_ops ops_plain = {ethdev_rx, ethdev_tx};
 static const struct port_ops ops_offload = {ethdev_rx, ethdev_tx_offload};
-
-// The value of KEY=VALUE in a vdev's arguments. Returns whether it is there.
-static bool vdev_arg(const char *vdev, const char *key, char *out, size_t bytes)
-{
-	size_t len = strlen(key);
-
-	for (const char *p = strchr(vdev, ','); p != NULL; p = strchr(p, ',')) {
-		p++;
-		if (strncmp(p, key, len) != 0 || p[len] != '=')
-			continue;
-		snprintf(out, bytes, "%.*s", (int)strcspn(p + len + 1, ","), p + len + 1);
-		return true;
-	}
-	return false;
-}
 
 static int interface_mtu(const char *name)
 {

@@ -59,7 +59,9 @@ void port_flush(struct port *p)
 	for (unsigned i = 0; i < p->n_tx; i++)
 		bytes += rte_pktmbuf_pkt_len(p->tx[i]);
 	do {
-		n = p->ops->tx(p->dev, p->tx + sent, p->n_tx - sent);
+		n = atomic_load_explicit(&p->down, memory_order_relaxed)
+			? 0
+			: p->ops->tx(p->dev, p->tx + sent, p->n_tx - sent);
 		sent += n;
 	} while (n > 0 && sent < p->n_tx);
 	for (unsigned i = sent; i < p->n_tx; i++)

@@ -3,6 +3,7 @@
 #define ENGINE_PORT_PORT_H
 
 #include <rte_mbuf.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -34,6 +35,9 @@ struct port {
 	bool rx_csum; // it verifies checksums and marks the mbufs
 	bool verify; // received checksums are verified at all
 	char name[32];
+	// Set by the control thread (link.h): nothing can leave. A driver that is given packets
+	// nevertheless may wait for room in its ring, and so for ever.
+	_Atomic bool down;
 	// Packets built in this turn: they leave in port_flush(), after the commit.
 	unsigned n_tx;
 	struct rte_mbuf *tx[PORT_TX_MAX];

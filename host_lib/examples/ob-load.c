@@ -338,7 +338,8 @@ static int attach(const struct load_opts *o, struct ob_host **host)
 	a.rx_bytes = a.tx_bytes = mem;
 	error = ob_attach(&a, host);
 	if (error)
-		fprintf(stderr, "ob-load: cannot attach: %s %s\n", strerror(-error), reason);
+		fprintf(stderr, "ob-load: cannot attach: %s\n",
+			*reason ? reason : strerror(-error));
 	return error;
 }
 

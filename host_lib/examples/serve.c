@@ -118,7 +118,9 @@ static int attach(const struct serve *s, struct ob_host **host)
 	o.reason_bytes = sizeof(reason);
 	error = ob_attach(&o, host);
 	if (error)
-		fprintf(stderr, "%s: cannot attach: %s %s\n", s->program, strerror(-error), reason);
+		// The engine's own words say more than the number that goes with them.
+		fprintf(stderr, "%s: cannot attach: %s\n", s->program,
+			*reason ? reason : strerror(-error));
 	return error;
 }
 

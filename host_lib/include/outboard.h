@@ -21,6 +21,7 @@
 // How a connection ended:
 //   -ECONNREFUSED the peer refused it       -ETIMEDOUT    the peer did not answer
 //   -EHOSTUNREACH there is no way to it     -ECONNRESET   the peer reset it
+//   -EMFILE       the host has its share    -EDQUOT       the user has its share
 //   -ENFILE       out of connections        -ENOBUFS      out of buffers
 //   -ECONNABORTED this side reset it        -EADDRINUSE   the port is taken
 //

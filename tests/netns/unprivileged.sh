@@ -1,12 +1,11 @@
 #!/usr/bin/env bash
 # Who may attach, and with how much: a user without any privilege whom the socket's mode admits serves
-# like everyone else, another is turned away; the engine's limits refuse with a reason.
+# like everyone else, another is turned away; the engine's limits and those of a user refuse with a reason.
 #
 #   ob-echod :7 (user nobody)        N-eng         N-peer
 #   outboard-engine 10.77.0.1        eng0 -------- peer0
 #
 # timeout: 120
-# sanitized
 set -u
 . "$(dirname "$0")/lib2/common.sh"
 command -v setpriv >/dev/null || skip "needs setpriv"
@@ -52,6 +51,46 @@ turned_away '^attach: -E2BIG: .*limits.host_conns is 20000' "$dir/obt-host" -a 1
 grew host_refused "$before" 2 || die "refusals are miscounted"
 host "$dir/within" -a 15904 -r 32 listen '*:8'
 engine_stop "$ENGINE_PID" || die "the engine's exit status"
+
+echo "--- limits of a user"
+extra='[user nobody]
+ports = 7,100-199
+conns = 3
+memory_mb = 200
+hosts = 2
+[user *]
+hosts = 0'
+engine_up engine.socket_mode=0666
+serves "${nobody[@]}" 65534 "$dir/ob-echod"
+as_nobody=("${nobody[@]}" 65534 "$dir/obt-host")
+before=$(counter req_user_port)
+turned_away 'EACCES' "${as_nobody[@]}" -r 8 listen '*:8'
+grew req_user_port "$before" 1 || die "a port that is not nobody's is not counted"
+# The echo server has one place of two.
+ready "$dir/second" "${as_nobody[@]}" -r 8 listen '*:100'
+second=$SPAWN_PID
+before=$(counter host_quota)
+turned_away '^attach: -EDQUOT: .*\[user nobody\] hosts is 2' "${as_nobody[@]}" -r 8 listen '*:101'
+turned_away '^attach: -EDQUOT: .*\[user \*\] hosts is 0' "$dir/obt-host" -r 8 listen '*:102'
+grew host_quota "$before" 2 || die "refusals by the limits of users are miscounted"
+kill -TERM "$second"
+wait_for 10 rows_are hosts 1 || die "the second host stays"
+turned_away '^attach: -EDQUOT: .*\[user nobody\] memory_mb is 200' "${as_nobody[@]}" -r 190 listen '*:101'
+# Three connections, and no fourth until one of them is over.
+in_back "$dir/hold1" hold $OB_ADDR 7
+in_back "$dir/hold2" hold $OB_ADDR 7
+in_back "$dir/hold3" hold $OB_ADDR 7
+held=$SPAWN_PID
+wait_for 10 rows_are conns 3 || die "not three connections"
+before=$(counter drop_syn_user_conns)
+spawn "$dir/fourth" ip netns exec "$N-peer" python3 "$LIB2/peer.py" echo $OB_ADDR 7 1000
+fourth=$SPAWN_PID
+wait_for 10 grew drop_syn_user_conns "$before" || die "a fourth connection is not refused"
+[ "$(rows conns)" = 3 ] && ! pid_gone "$fourth" || die "a fourth connection came about"
+stop_pid "$held"
+wait_for 20 grep -qs whole "$dir/fourth" || die "not served though there is room: $(cat "$dir/fourth")"
+engine_stop "$ENGINE_PID" || die "the engine's exit status"
+extra=
 
 echo "--- a mode that is none, and a group that is none"
 for bad in socket_mode=0999 socket_mode=rw socket_group=no-such-group; do

@@ -3,8 +3,12 @@
 
 #include <errno.h>
 #include <rte_ethdev.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "engine/port/iface.h"
 #include "tests/unit/eal_main.h"
 
 #define POOL_PKTS 1023u
@@ -203,6 +207,75 @@ static void refuses(void)
 	}
 }
 
+static void set_loopback(struct config *c)
+{
+	config_defaults(c);
+	strcpy(c->port_vdev, "net_af_packet0,iface=lo");
+}
+
+// One process an interface; its end, however it comes, gives it back.
+static void claims(void)
+{
+	char dir[] = "/tmp/ob-unit-XXXXXX";
+	char path[64], want[64], err[256] = "";
+	int to_child[2], from_child[2];
+	struct config c;
+	char byte;
+	pid_t pid;
+	int fd;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+	CU_ASSERT_FATAL(pipe(to_child) == 0 && pipe(from_child) == 0);
+	set_loopback(&c);
+	pid = fork();
+	if (pid == 0) {
+		byte = iface_claim(&c, dir, err, sizeof(err)) >= 0 ? 'y' : 'n';
+		(void)!write(from_child[1], &byte, 1);
+		close(to_child[1]);
+		(void)!read(to_child[0], &byte, 1);
+		_exit(0);
+	}
+	CU_ASSERT(read(from_child[0], &byte, 1) == 1 && byte == 'y');
+	CU_ASSERT_EQUAL(iface_claim(&c, dir, err, sizeof(err)), -EBUSY);
+	snprintf(want, sizeof(want), "the engine with pid %d has the interface lo", (int)pid);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err, want));
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	fd = iface_claim(&c, dir, err, sizeof(err));
+	CU_ASSERT(fd >= 0);
+	close(fd);
+	strcpy(c.port_vdev, "net_null0,iface=lo");
+	CU_ASSERT_EQUAL(iface_claim(&c, dir, err, sizeof(err)), IFACE_UNCLAIMED);
+	strcpy(c.port_vdev, "net_af_packet0,iface=none");
+	CU_ASSERT_EQUAL(iface_claim(&c, dir, err, sizeof(err)), IFACE_UNCLAIMED);
+	for (unsigned i = 0; i < 2; i++) {
+		close(to_child[i]);
+		close(from_child[i]);
+	}
+	snprintf(path, sizeof(path), "%s/ports.lock", dir);
+	unlink(path);
+	rmdir(dir);
+}
+
+// A port that is down is given nothing: its driver might wait for room in a ring that nobody empties.
+static void down(void)
+{
+	struct rte_mbuf *m;
+
+	open_wire();
+	wire.each = wire.takes = 100;
+	atomic_store(&port.down, true);
+	m = port_alloc(&port);
+	port_put(&port, m);
+	port_flush(&port);
+	CU_ASSERT(wire.takes == 100 && cnt.tx_drop_port == 1 && cnt.tx_pkts == 0);
+	CU_ASSERT_EQUAL(rte_mempool_avail_count(pool), POOL_PKTS);
+	atomic_store(&port.down, false);
+	port_put(&port, port_alloc(&port));
+	port_flush(&port);
+	CU_ASSERT(wire.takes == 99 && cnt.tx_pkts == 1);
+}
+
 int main(void)
 {
 	CU_TestInfo tests[] = {
@@ -211,6 +284,8 @@ int main(void)
 		{"an empty pool", runs_out},
 		{"opens an ethdev", opens_an_ethdev},
 		{"ports that are refused", refuses},
+		{"an interface has one engine", claims},
+		{"a port that is down", down},
 		CU_TEST_INFO_NULL,
 	};
 
