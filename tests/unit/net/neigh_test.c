@@ -1,119 +1,11 @@
-// ARP and neighbours: asking, answering, waiting, ageing, failing, and what is not believed.
+// Neighbours: asking, waiting, ageing, failing, and a table that is full.
 #include "engine/net/neigh.h"
 
-#include "tests/unit/net/fixture.h"
+#include "tests/unit/net/stations.h"
 
 #define AGE_US 60000000u
 #define RETRY_US 250000u
 #define TICK_US 128u
-#define HOST(n) IP4(10, 77, 0, n)
-
-static const uint8_t mac_a[6] = {0x02, 0, 0, 0, 0, 0xaa};
-static const uint8_t mac_b[6] = {0x02, 0, 0, 0, 0, 0xbb};
-static const uint8_t everybody[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-
-// Sends an empty IPv4 packet that carries `mark` as its identification.
-static int send_to(uint32_t dst, uint16_t mark)
-{
-	struct rte_mbuf *m = port_alloc(&f.port);
-	uint8_t *ip;
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(m);
-	ip = (uint8_t *)rte_pktmbuf_append(m, 20);
-	memset(ip, 0, 20);
-	put16(ip + 4, mark);
-	put32(ip + 16, dst);
-	return net_output(&f.net, m, rte_cpu_to_be_32(dst));
-}
-
-static void answer(uint32_t sip, const uint8_t mac[6])
-{
-	struct frame fr;
-
-	make_arp(&fr, 2, sip, mac, US);
-	input(&fr);
-}
-
-static bool is_request(unsigned i, uint32_t whom, const uint8_t dst[6])
-{
-	static const uint8_t nobody[6];
-	const uint8_t *p;
-
-	if (i >= f.port.n_tx)
-		return false;
-	p = sent(i);
-	return rte_pktmbuf_pkt_len(f.port.tx[i]) == 42 && memcmp(p, dst, 6) == 0
-		&& memcmp(p + 6, us_mac, 6) == 0 && get16(p + 12) == 0x0806 && get16(p + 14) == 1
-		&& get16(p + 16) == 0x0800 && p[18] == 6 && p[19] == 4 && get16(p + 20) == 1
-		&& memcmp(p + 22, us_mac, 6) == 0 && get32(p + 28) == US
-		&& memcmp(p + 32, nobody, 6) == 0 && get32(p + 38) == whom;
-}
-
-static bool is_packet(unsigned i, uint16_t mark, const uint8_t dst[6])
-{
-	const uint8_t *p;
-
-	if (i >= f.port.n_tx)
-		return false;
-	p = sent(i);
-	return rte_pktmbuf_pkt_len(f.port.tx[i]) == 34 && memcmp(p, dst, 6) == 0
-		&& memcmp(p + 6, us_mac, 6) == 0 && get16(p + 12) == 0x0800
-		&& get16(p + 18) == mark;
-}
-
-static void announces_itself(void)
-{
-	fixture_open(NULL);
-	CU_ASSERT_EQUAL(f.port.n_tx, 1);
-	CU_ASSERT(is_request(0, US, everybody));
-	CU_ASSERT_EQUAL(f.cnt.arp_tx_request, 1);
-	fixture_close();
-}
-
-static void answers_requests(void)
-{
-	struct frame fr;
-	const uint8_t *p;
-
-	fixture_open(NULL);
-	fixture_flush();
-	make_arp(&fr, 1, HOST(9), mac_a, US);
-	input(&fr);
-	CU_ASSERT_EQUAL_FATAL(f.port.n_tx, 1);
-	p = sent(0);
-	CU_ASSERT_EQUAL(memcmp(p, mac_a, 6), 0);
-	CU_ASSERT_EQUAL(memcmp(p + 6, us_mac, 6), 0);
-	CU_ASSERT_EQUAL(get16(p + 20), 2);
-	CU_ASSERT_EQUAL(memcmp(p + 22, us_mac, 6), 0);
-	CU_ASSERT_EQUAL(get32(p + 28), US);
-	CU_ASSERT_EQUAL(memcmp(p + 32, mac_a, 6), 0);
-	CU_ASSERT_EQUAL(get32(p + 38), HOST(9));
-	CU_ASSERT_EQUAL(f.cnt.arp_tx_reply, 1);
-	// Who asks for us is known.
-	CU_ASSERT_EQUAL(send_to(HOST(9), 1), 0);
-	CU_ASSERT(is_packet(1, 1, mac_a));
-	// When it asks with another MAC address, that one counts from now on.
-	make_arp(&fr, 1, HOST(9), mac_b, US);
-	input(&fr);
-	CU_ASSERT_EQUAL(send_to(HOST(9), 2), 0);
-	CU_ASSERT(is_packet(3, 2, mac_b));
-	// A probe by a station without an address is answered, and teaches nothing.
-	make_arp(&fr, 1, 0, mac_a, US);
-	input(&fr);
-	CU_ASSERT_EQUAL(f.cnt.arp_tx_reply, 3);
-	// So is a request from beyond our prefix.
-	make_arp(&fr, 1, IP4(10, 78, 0, 9), mac_a, US);
-	input(&fr);
-	CU_ASSERT_EQUAL(f.cnt.arp_tx_reply, 4);
-	CU_ASSERT_EQUAL(f.cnt.arp_rx_request, 4);
-	fixture_close();
-
-	fixture_open(NULL);
-	input(&fr);
-	CU_ASSERT_EQUAL(f.cnt.arp_tx_reply, 1);
-	CU_ASSERT_EQUAL(net_next_us(&f.net), UINT64_MAX);
-	fixture_close();
-}
 
 static void resolves(void)
 {
@@ -293,36 +185,6 @@ static void fails_in_use(void)
 	fixture_close();
 }
 
-// An announcement of a new MAC address is not believed, but asked after.
-static void doubts(void)
-{
-	struct frame fr;
-
-	fixture_open(NULL);
-	fixture_flush();
-	make_arp(&fr, 1, HOST(9), mac_a, US);
-	input(&fr);
-	fixture_flush();
-	make_arp(&fr, 1, HOST(9), mac_a, HOST(9));
-	input(&fr);
-	CU_ASSERT_EQUAL(f.port.n_tx, 0);
-	make_arp(&fr, 1, HOST(9), mac_b, HOST(9));
-	input(&fr);
-	CU_ASSERT_EQUAL(f.cnt.drop_arp_other, 2);
-	CU_ASSERT_EQUAL(f.port.n_tx, 1);
-	CU_ASSERT(is_request(0, HOST(9), everybody));
-	CU_ASSERT_EQUAL(send_to(HOST(9), 1), 0);
-	CU_ASSERT(is_packet(1, 1, mac_a));
-	answer(HOST(9), mac_b);
-	CU_ASSERT_EQUAL(send_to(HOST(9), 2), 0);
-	CU_ASSERT(is_packet(2, 2, mac_b));
-	// One that we do not know is nobody's business.
-	make_arp(&fr, 1, HOST(10), mac_b, HOST(10));
-	input(&fr);
-	CU_ASSERT_EQUAL(f.port.n_tx, 3);
-	fixture_close();
-}
-
 static void static_entries_stay(void)
 {
 	struct frame fr;
@@ -389,32 +251,6 @@ static void full_table(void)
 	fixture_close();
 }
 
-static void defends_its_address(void)
-{
-	struct frame fr;
-
-	fixture_open(NULL);
-	fixture_flush();
-	make_arp(&fr, 1, US, mac_b, HOST(9));
-	input(&fr);
-	CU_ASSERT_EQUAL(f.port.n_tx, 1);
-	CU_ASSERT(is_request(0, US, everybody));
-	input(&fr);
-	f.now += 9999999;
-	input(&fr);
-	CU_ASSERT_EQUAL(f.port.n_tx, 1);
-	f.now += 1;
-	input(&fr);
-	CU_ASSERT_EQUAL(f.port.n_tx, 2);
-	CU_ASSERT_EQUAL(f.cnt.arp_conflict, 4);
-	// Our own announcement that comes back is no conflict.
-	make_arp(&fr, 1, US, us_mac, US);
-	input(&fr);
-	CU_ASSERT_EQUAL(f.cnt.arp_conflict, 4);
-	CU_ASSERT_EQUAL(f.cnt.drop_arp_other, 1);
-	fixture_close();
-}
-
 // A port whose turn is full, and a pool that is empty: nothing leaks, and ARP is tried again.
 static void out_of_everything(void)
 {
@@ -444,18 +280,14 @@ static void out_of_everything(void)
 int main(void)
 {
 	CU_TestInfo tests[] = {
-		{"announces itself at start", announces_itself},
-		{"answers and learns from requests", answers_requests},
 		{"resolves, and what waited leaves in order", resolves},
 		{"gives up, and says so", gives_up},
 		{"next hops", routes},
 		{"packets wait within bounds", waits_within_bounds},
 		{"ages", ages},
 		{"fails while in use", fails_in_use},
-		{"doubts announcements", doubts},
 		{"static entries stay", static_entries_stay},
 		{"a full table", full_table},
-		{"defends its address", defends_its_address},
 		{"no room, no packets", out_of_everything},
 		CU_TEST_INFO_NULL,
 	};
