@@ -1,0 +1,78 @@
+#include "tools/replay/capture.h"
+
+#include <errno.h>
+#include <pcap/pcap.h>
+#include <stdio.h>
+#include <string.h>
+
+static int frame_read(pcap_t *pcap, const struct pcap_pkthdr *h, const uint8_t *frame,
+	struct notes *notes, struct capture_counts *c, capture_fn fn, void *arg)
+{
+	// The file's precision is nanoseconds, whatever the field is called.
+	uint64_t t_ns = (uint64_t)h->ts.tv_sec * 1000000000 + (uint64_t)h->ts.tv_usec;
+	struct packet p;
+
+	if (h->caplen > h->len) {
+		note(notes, NOTE_FRAME_BROKEN, c->frames, "%u bytes of a frame of %u", h->caplen,
+			h->len);
+		return 0;
+	}
+	switch (packet_parse(pcap_datalink(pcap), frame, h->caplen, h->len, &p)) {
+	case PACKET_TCP:
+		c->tcp_frames++;
+		if (p.have_bytes < p.payload_bytes)
+			note(notes, NOTE_FRAME_CUT, c->frames,
+				"%u of %u bytes of payload are in the file (snap length %d)",
+				p.have_bytes, p.payload_bytes, c->snaplen_bytes);
+		return fn(arg, c->frames, t_ns, &p);
+	case PACKET_OTHER:
+		c->other_frames++;
+		break;
+	case PACKET_IPV6:
+		note(notes, NOTE_IPV6, c->frames, "IPv6");
+		break;
+	case PACKET_FRAGMENT:
+		note(notes, NOTE_FRAGMENT, c->frames, "a fragment of an IP packet");
+		break;
+	case PACKET_BROKEN:
+		note(notes, NOTE_FRAME_BROKEN, c->frames, "%s", p.why);
+		break;
+	case PACKET_LINK:
+		note(notes, NOTE_LINK_UNKNOWN, c->frames, "link type %d (%s)", pcap_datalink(pcap),
+			pcap_datalink_val_to_name(pcap_datalink(pcap))
+				? pcap_datalink_val_to_name(pcap_datalink(pcap))
+				: "no name");
+		break;
+	}
+	return 0;
+}
+
+int capture_read(const char *path, struct notes *notes, struct capture_counts *counts,
+	capture_fn fn, void *arg, char *err, unsigned err_bytes)
+{
+	char why[PCAP_ERRBUF_SIZE] = "";
+	const unsigned char *frame;
+	struct pcap_pkthdr *h;
+	pcap_t *pcap;
+	int got, e = 0;
+
+	*counts = (struct capture_counts){0};
+	pcap = pcap_open_offline_with_tstamp_precision(path, PCAP_TSTAMP_PRECISION_NANO, why);
+	if (!pcap) {
+		size_t name = strlen(path);
+
+		// libpcap names the file only where it cannot be opened.
+		name = !strncmp(why, path, name) && why[name] == ':' ? name + 2 : 0;
+		snprintf(err, err_bytes, "%s", why + name);
+		return -EINVAL;
+	}
+	counts->snaplen_bytes = pcap_snapshot(pcap);
+	while (!e && (got = pcap_next_ex(pcap, &h, &frame)) == 1) {
+		counts->frames++;
+		e = frame_read(pcap, h, frame, notes, counts, fn, arg);
+	}
+	if (!e && got == PCAP_ERROR)
+		note(notes, NOTE_FILE_BROKEN, counts->frames + 1, "%s", pcap_geterr(pcap));
+	pcap_close(pcap);
+	return e;
+}

@@ -1,0 +1,370 @@
+#include "tools/replay/session.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	TABLE = 65536,
+	// Farther than this from what was seen, a number is no part of the session.
+	NEAR_BYTES = 64 << 20,
+	OPT_MSS = 2,
+	OPT_WSCALE = 3,
+	OPT_SACK_OK = 4,
+	OPT_TS = 8,
+	OPT_MD5 = 19,
+	OPT_AO = 29,
+};
+
+int sessions_init(struct sessions *s, struct notes *notes)
+{
+	*s = (struct sessions){.notes = notes};
+	s->table = calloc(TABLE, sizeof(*s->table));
+	return s->table ? 0 : -ENOMEM;
+}
+
+void sessions_free(struct sessions *s)
+{
+	for (uint32_t i = 0; i < s->n; i++) {
+		stream_free(&s->at[i].flow[CLIENT].stream);
+		stream_free(&s->at[i].flow[SERVER].stream);
+		free(s->at[i].segs);
+	}
+	free(s->at);
+	free(s->table);
+	free(s->senders);
+}
+
+char *flow_name(const struct flow *f, char *text)
+{
+	char addr[INET6_ADDRSTRLEN];
+
+	inet_ntop(AF_INET, f->addr + 12, addr, sizeof(addr));
+	snprintf(text, 64, "%s:%u", addr, f->port);
+	return text;
+}
+
+// Doubles *at, an array of items of `bytes`, when all *room of them are used.
+static int grow(void *at, uint32_t used, uint32_t *room, size_t bytes)
+{
+	uint32_t more = *room ? *room * 2 : 16;
+	void *old, *fresh;
+
+	if (used < *room)
+		return 0;
+	memcpy(&old, at, sizeof(old));
+	fresh = realloc(old, more * bytes);
+	if (!fresh)
+		return -ENOMEM;
+	memset((char *)fresh + *room * bytes, 0, (more - *room) * bytes);
+	memcpy(at, &fresh, sizeof(fresh));
+	*room = more;
+	return 0;
+}
+
+static uint32_t sender_find(const struct sessions *s, const uint8_t addr[16])
+{
+	uint32_t i;
+
+	for (i = 0; i < s->n_senders; i++)
+		if (!memcmp(s->senders[i].addr, addr, 16))
+			break;
+	return i;
+}
+
+int sessions_learn(void *sessions, uint64_t frame, uint64_t t_ns, const struct packet *p)
+{
+	struct sessions *s = sessions;
+	uint32_t i = sender_find(s, p->src);
+
+	if (frame == 1 || t_ns < s->first_ns || !s->first_ns)
+		s->first_ns = t_ns;
+	if (i == s->n_senders) {
+		if (grow(&s->senders, s->n_senders, &s->room_senders, sizeof(*s->senders)))
+			return -ENOMEM;
+		memcpy(s->senders[s->n_senders++].addr, p->src, 16);
+	}
+	s->senders[i].right += p->sum == SUM_RIGHT;
+	s->senders[i].wrong += p->sum == SUM_WRONG;
+	return 0;
+}
+
+// Whether a segment's checksum says that it was damaged on its way.
+static bool is_corrupt(struct sessions *s, uint64_t frame, const struct packet *p)
+{
+	uint32_t i = sender_find(s, p->src);
+
+	if (p->sum != SUM_WRONG || i == s->n_senders)
+		return false;
+	if (s->senders[i].right > s->senders[i].wrong)
+		return true;
+	note(s->notes, NOTE_CHECKSUM_SIDE, frame,
+		"a wrong TCP checksum, like most of this sender's");
+	return false;
+}
+
+static uint32_t hash(const struct packet *p)
+{
+	uint32_t h = 0;
+
+	// The same for both directions.
+	for (int i = 0; i < 16; i += 4)
+		h += get32(p->src + i) * 2654435761u ^ get32(p->dst + i) * 2654435761u;
+	return (h ^ h >> 15 ^ (uint32_t)(p->sport * p->dport) ^ (uint32_t)(p->sport + p->dport))
+		% TABLE;
+}
+
+static bool sent_by(const struct flow *from, const struct flow *to, const struct packet *p)
+{
+	return from->port == p->sport && to->port == p->dport && !memcmp(from->addr, p->src, 16)
+		&& !memcmp(to->addr, p->dst, 16);
+}
+
+// The latest session of the packet's tuple, and which side of it the packet is from.
+static struct session *session_find(struct sessions *s, const struct packet *p, enum side *side)
+{
+	for (uint32_t i = s->table[hash(p)]; i; i = s->at[i - 1].next) {
+		struct session *c = &s->at[i - 1];
+
+		for (*side = CLIENT; *side < SIDES; (*side)++)
+			if (sent_by(&c->flow[*side], &c->flow[!*side], p))
+				return c;
+	}
+	return NULL;
+}
+
+static struct session *session_new(struct sessions *s, const struct packet *p, enum side side)
+{
+	struct session *c;
+	uint32_t h = hash(p);
+
+	if (grow(&s->at, s->n, &s->room, sizeof(*s->at)))
+		return NULL;
+	c = &s->at[s->n++];
+	c->number = s->n;
+	c->next = s->table[h];
+	s->table[h] = s->n;
+	for (int i = 0; i < SIDES; i++) {
+		c->flow[i].fin = c->flow[i].rst = NO_OFFSET;
+		c->flow[i].acked = c->flow[i].acked_before = SYN_OFFSET;
+		c->flow[i].end = c->flow[i].last = 0;
+		c->flow[i].wscale = -1;
+	}
+	memcpy(c->flow[side].addr, p->src, 16);
+	memcpy(c->flow[!side].addr, p->dst, 16);
+	c->flow[side].port = p->sport;
+	c->flow[!side].port = p->dport;
+	return c;
+}
+
+// Which session a segment belongs to, a new one if need be. Returns NULL and *err 0 when to none.
+static struct session *session_of(
+	struct sessions *s, const struct packet *p, enum side *side, int *err)
+{
+	struct session *c = session_find(s, p, side);
+	const struct flow *f = c ? &c->flow[*side] : NULL;
+	const struct flow *o = c ? &c->flow[!*side] : NULL;
+	bool syn = p->flags & TCP_SYN, ack = p->flags & TCP_ACK;
+	enum side guess = p->sport < p->dport ? SERVER : CLIENT;
+
+	*err = 0;
+	if (!c && (p->flags & TCP_RST))
+		return NULL; // of something before the capture
+	if (syn && c) {
+		if (f->have_syn && f->isn == p->seq)
+			return c; // again
+		if (!ack && *side == SERVER && o->have_syn && !f->have_syn && !f->segs) {
+			c->simultaneous = true;
+			return c;
+		}
+		if (ack && *side == SERVER && !f->have_syn
+			&& (!o->have_isn || p->ack == o->isn + 1))
+			return c;
+		if (ack && *side == SERVER && p->ack == o->isn + 1)
+			return NULL; // another answer to the same SYN
+		c = NULL; // the tuple is used again
+	}
+	if (c)
+		return c;
+	*side = syn ? (ack ? SERVER : CLIENT) : guess;
+	c = session_new(s, p, *side);
+	*err = c ? 0 : -ENOMEM;
+	return c;
+}
+
+static void learn_syn(struct flow *f, const struct packet *p)
+{
+	unsigned n;
+	const uint8_t *o;
+
+	f->have_isn = f->have_syn = true;
+	f->isn = p->seq;
+	if ((o = packet_option(p->opts, p->n_opts, OPT_MSS, &n)) && n == 2)
+		f->mss = get16(o);
+	if ((o = packet_option(p->opts, p->n_opts, OPT_WSCALE, &n)) && n == 1)
+		f->wscale = (int8_t)(*o > 14 ? 14 : *o);
+	f->sack = packet_option(p->opts, p->n_opts, OPT_SACK_OK, &n) != NULL;
+	f->ts = packet_option(p->opts, p->n_opts, OPT_TS, &n) != NULL;
+}
+
+// The offset of a sequence number; the first one seen is offset 0.
+static int64_t offset_of(struct flow *f, uint32_t seq)
+{
+	if (!f->have_isn) {
+		f->have_isn = true;
+		f->isn = seq - 1;
+	}
+	return f->last + (int32_t)(seq - (f->isn + 1 + (uint32_t)f->last));
+}
+
+static void learn_ack(struct flow *other, int64_t ack)
+{
+	if (ack <= other->acked)
+		return;
+	other->acked_before = other->acked;
+	other->acked = ack;
+}
+
+// What a segment says about its side's stream. Returns 0 or -ENOMEM.
+static int learn_payload(
+	struct sessions *s, struct flow *f, struct seg *g, const struct packet *p, uint32_t skip)
+{
+	uint32_t have = p->have_bytes > skip ? p->have_bytes - skip : 0;
+	int64_t end = g->off + g->len;
+	int e;
+
+	if (g->len) {
+		e = stream_put(&f->stream, g->off, p->payload + skip, have);
+		if (e < 0 || stream_claim(&f->stream, end))
+			return -ENOMEM;
+		if (e)
+			note(s->notes, NOTE_CONFLICT, g->frame,
+				"a retransmission with other bytes than before");
+		f->cut_bytes += g->len - have;
+		if (g->len > f->max_payload)
+			f->max_payload = g->len;
+	}
+	if (g->flags & TCP_FIN && f->fin == NO_OFFSET)
+		f->fin = end;
+	if (g->flags & TCP_RST && f->rst == NO_OFFSET)
+		f->rst = g->off;
+	if (g->flags & (TCP_FIN | TCP_SYN))
+		end += g->flags & TCP_SYN ? 0 : 1;
+	if (end > f->end)
+		f->end = end;
+	return 0;
+}
+
+static int seg_append(struct session *c, const struct seg *g)
+{
+	if (grow(&c->segs, c->n_segs, &c->room_segs, sizeof(*c->segs)))
+		return -ENOMEM;
+	c->segs[c->n_segs++] = *g;
+	if (c->n_segs > 1 && g->t_ns < c->segs[c->n_segs - 2].t_ns)
+		c->segs[c->n_segs - 1].t_ns = c->segs[c->n_segs - 2].t_ns;
+	return 0;
+}
+
+static void seg_fill(struct seg *g, const struct packet *p, uint64_t frame, uint64_t t_ns)
+{
+	*g = (struct seg){.frame = frame,
+		.t_ns = t_ns,
+		.ack = NO_OFFSET,
+		.len = p->payload_bytes,
+		.win = p->win,
+		.urg = p->urg,
+		.ip_id = p->ip_id,
+		.flags = p->flags,
+		.tos = p->tos,
+		.n_opts = p->n_opts,
+		.raw_ack = p->ack};
+	memcpy(g->opts, p->opts, p->n_opts);
+}
+
+// A damaged segment is kept, but nothing it says is believed.
+static int add_corrupt(struct sessions *s, struct seg *g, const struct packet *p)
+{
+	enum side side;
+	struct session *c = session_find(s, p, &side);
+
+	note(s->notes, NOTE_CHECKSUM, g->frame, "a wrong TCP checksum");
+	if (!c || !c->flow[side].have_isn)
+		return 0;
+	g->side = (uint8_t)side;
+	g->corrupt = true;
+	g->off = offset_of(&c->flow[side], p->seq);
+	if (p->flags & TCP_ACK && c->flow[!side].have_isn)
+		g->ack = offset_of(&c->flow[!side], p->ack);
+	return seg_append(c, g);
+}
+
+int sessions_add(void *sessions, uint64_t frame, uint64_t t_ns, const struct packet *p)
+{
+	struct sessions *s = sessions;
+	enum side side;
+	struct session *c;
+	struct flow *f;
+	struct seg g;
+	const uint8_t *o;
+	uint32_t skip = 0;
+	unsigned n;
+	int e;
+
+	seg_fill(&g, p, frame, t_ns);
+	if (is_corrupt(s, frame, p))
+		return add_corrupt(s, &g, p);
+	if (packet_option(p->opts, p->n_opts, OPT_MD5, &n)
+		|| packet_option(p->opts, p->n_opts, OPT_AO, &n)) {
+		note(s->notes, NOTE_AUTHENTICATED, frame, "a signed segment");
+		return 0;
+	}
+	c = session_of(s, p, &side, &e);
+	if (!c) {
+		if (!e)
+			note(s->notes, NOTE_STRANGE, frame, "a segment of no session");
+		return e;
+	}
+	f = &c->flow[side];
+	g.side = (uint8_t)side;
+	if (p->flags & TCP_SYN && !f->have_syn)
+		learn_syn(f, p);
+	g.off = p->flags & TCP_SYN ? SYN_OFFSET : offset_of(f, p->seq);
+	if (p->flags & TCP_ACK)
+		g.ack = offset_of(&c->flow[!side], p->ack);
+	if (g.off > f->end + NEAR_BYTES || (g.off < f->end - NEAR_BYTES && g.off < SYN_OFFSET)
+		|| (g.ack != NO_OFFSET && g.ack > c->flow[!side].end + NEAR_BYTES)) {
+		note(s->notes, NOTE_STRANGE, frame, "sequence numbers far from the session's");
+		return 0;
+	}
+	if (!(p->flags & TCP_SYN) && g.off < (g.len ? 0 : SYN_OFFSET)) {
+		note(s->notes, NOTE_BEFORE_START, frame, "bytes of before the first segment");
+		if (g.off + (int64_t)g.len <= 0 && !(g.flags & TCP_FIN))
+			return 0;
+		skip = (uint32_t)-g.off;
+		g.len -= skip;
+		g.off = 0;
+	}
+	if (g.ack != NO_OFFSET && g.ack < SYN_OFFSET)
+		g.ack = SYN_OFFSET;
+	// Data in a SYN (TCP Fast Open) begins behind it.
+	if (p->flags & TCP_SYN && g.len) {
+		note(s->notes, NOTE_BEFORE_START, frame, "data in a SYN");
+		g.len = 0;
+	}
+	f->segs++;
+	if (g.off > f->last)
+		f->last = g.off;
+	if (g.ack != NO_OFFSET) {
+		if (g.ack > c->flow[!side].last)
+			c->flow[!side].last = g.ack;
+		learn_ack(&c->flow[!side], g.ack);
+	}
+	if (!f->have_ts && (o = packet_option(p->opts, p->n_opts, OPT_TS, &n)) && n == 8) {
+		f->have_ts = true;
+		f->ts_first = get32(o);
+	}
+	e = learn_payload(s, f, &g, p, skip);
+	return e ? e : seg_append(c, &g);
+}
