@@ -77,8 +77,7 @@ static uint64_t client_acked(void *ctx, uint32_t i)
 	return info.tcpi_bytes_acked;
 }
 
-static const struct load_ops client_ops
-	= {client_connect, client_send, client_close, client_acked};
+static const struct load_ops client_ops = {client_connect, client_send, client_close, client_acked};
 
 static int socket_error(int fd)
 {

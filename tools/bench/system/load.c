@@ -231,7 +231,8 @@ static uint64_t machine_ns(void)
 		user = 0;
 	if (f)
 		fclose(f);
-	return (user + nice + sys + irq + softirq) * (1000000000ull / (uint64_t)sysconf(_SC_CLK_TCK));
+	return (user + nice + sys + irq + softirq)
+		* (1000000000ull / (uint64_t)sysconf(_SC_CLK_TCK));
 }
 
 static int process_ns(pid_t pid, uint64_t *ns)
@@ -380,8 +381,8 @@ int load_print(const struct load *l)
 	printf("done seconds=%.6f ops=%llu bytes=%llu p50_us=%.3f p99_us=%.3f max_us=%.3f"
 	       " opened_s=%.6f",
 		s, (unsigned long long)l->ops_done, (unsigned long long)(l->bytes_1 - l->bytes_0),
-		at_us(&l->hist, 0.5), at_us(&l->hist, 0.99),
-		(double)l->hist.max_ns / 1e3, (double)l->opened_ns / 1e9);
+		at_us(&l->hist, 0.5), at_us(&l->hist, 0.99), (double)l->hist.max_ns / 1e3,
+		(double)l->opened_ns / 1e9);
 	for (int i = 0; i < l->o.n_watch; i++)
 		printf(" cpu_%s=%.6f", l->o.watch[i].name, (double)l->cpu_ns[i] / 1e9);
 	printf("\n");

@@ -36,8 +36,7 @@ static uint64_t clock_now(const struct peer *p)
 
 int peer_open(struct peer *p, char *err, size_t err_bytes)
 {
-	int rc = state_create(
-		&p->st, &p->cfg, true, rte_rdtsc(), rte_get_tsc_hz(), err, err_bytes);
+	int rc = state_create(&p->st, &p->cfg, true, rte_rdtsc(), rte_get_tsc_hz(), err, err_bytes);
 
 	if (rc)
 		return rc;
@@ -50,8 +49,8 @@ int peer_open(struct peer *p, char *err, size_t err_bytes)
 		return rc;
 	}
 	p->net_ops = (struct net_ops){&p->tcp, tcp_icmp, tcp_unreachable};
-	rc = net_init(&p->net, &p->cfg, &p->port, &p->cnt, &p->net_ops, clock_now(p), err,
-		err_bytes);
+	rc = net_init(
+		&p->net, &p->cfg, &p->port, &p->cnt, &p->net_ops, clock_now(p), err, err_bytes);
 	if (rc)
 		return rc;
 	rc = tcp_init(&p->tcp, &p->cfg, &p->st, &p->cnt, &p->tcp_ops, net_sink(&p->net), p->mem,
@@ -133,8 +132,8 @@ static void take(struct peer *p, char *line, bool yield)
 			words[n++] = word;
 	load_parse(&o, n, words, NULL);
 	if (!address(p, o.to) || o.conns > PEER_CONNS
-		|| load_init(&p->load, &o, &peer_load_ops, p, base + p->msgs_off,
-			base + p->block_off)) {
+		|| load_init(
+			&p->load, &o, &peer_load_ops, p, base + p->msgs_off, base + p->block_off)) {
 		printf("failed error=bad options\n");
 		fflush(stdout);
 		return;

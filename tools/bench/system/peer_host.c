@@ -94,8 +94,7 @@ static int ask_connect(void *ctx, uint32_t i)
 	rc = tcp_connect(&p->tcp, &o, &id);
 	if (rc)
 		return rc == -EADDRNOTAVAIL || rc == -ENFILE ? -EAGAIN : rc;
-	*c = (struct peer_conn){
-		.id = id, .gen = o.slot_gen, .listed = c->listed, .bits = c->bits};
+	*c = (struct peer_conn){.id = id, .gen = o.slot_gen, .listed = c->listed, .bits = c->bits};
 	return 0;
 }
 

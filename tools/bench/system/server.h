@@ -46,8 +46,7 @@ struct server_ops {
 
 // Something has happened on a connection: reads and writes what can be. Returns false when it is to
 // be closed and given to server_end().
-bool server_event(
-	struct server *s, const struct server_ops *ops, void *ctx, struct server_conn *c);
+bool server_event(struct server *s, const struct server_ops *ops, void *ctx, struct server_conn *c);
 
 struct server_conn *server_begin(uint64_t io); // NULL: out of memory
 void server_end(struct server_conn *c);
