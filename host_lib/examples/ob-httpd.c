@@ -27,6 +27,8 @@ enum state {
 };
 
 struct client {
+	struct client *next; // all of a thread, see serve_thread.own
+	struct client **before; // what points here
 	enum state state;
 	bool keep_alive;
 	bool peer_closed;
@@ -70,11 +72,40 @@ static void drop_file(struct client *c)
 	*c->temp = 0;
 }
 
-static void end(struct serve_thread *t, ob_conn_t conn, struct client *c)
+static struct client *client_new(struct serve_thread *t)
 {
+	struct client *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->fd = c->dir_fd = -1;
+	c->next = t->own;
+	c->before = (struct client **)&t->own;
+	if (c->next)
+		c->next->before = &c->next;
+	t->own = c;
+	return c;
+}
+
+static void client_free(struct client *c)
+{
+	*c->before = c->next;
+	if (c->next)
+		c->next->before = c->before;
 	drop_file(c);
 	free(c);
+}
+
+static void end(struct serve_thread *t, ob_conn_t conn, struct client *c)
+{
+	client_free(c);
 	ob_close(t->ch, conn);
+}
+
+static void ended(struct serve_thread *t)
+{
+	while (t->own)
+		client_free(t->own);
 }
 
 static void reply(struct client *c, int status, const char *type, uint64_t length)
@@ -314,12 +345,11 @@ static void event(struct serve_thread *t, const struct ob_app_event *e)
 
 	switch (e->type) {
 	case OB_ACCEPTED:
-		c = calloc(1, sizeof(*c));
+		c = client_new(t);
 		if (!c) {
 			ob_abort(t->ch, e->conn);
 			return;
 		}
-		c->fd = c->dir_fd = -1;
 		ob_set_user(t->ch, e->conn, c);
 		return;
 	case OB_READABLE:
@@ -336,7 +366,8 @@ static void event(struct serve_thread *t, const struct ob_app_event *e)
 
 int main(int argc, char **argv)
 {
-	struct serve s = {.program = "ob-httpd", .threads = 1, .port = 80, .event = event};
+	struct serve s
+		= {.program = "ob-httpd", .threads = 1, .port = 80, .event = event, .ended = ended};
 	const char *root = NULL;
 
 	for (int i = 1; i < argc; i++) {

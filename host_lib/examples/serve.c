@@ -98,6 +98,8 @@ static void *work(void *arg)
 			if (e[i].conn)
 				t->s->event(t, &e[i]);
 	}
+	if (t->s->ended)
+		t->s->ended(t);
 	if (t->error)
 		kill(getpid(), SIGTERM); // ends the others
 	return NULL;

@@ -12,6 +12,7 @@ struct serve_thread {
 	struct ob_channel *ch;
 	pthread_t thread;
 	int error;
+	void *own; // the server's, NULL at first
 	uint8_t buf[65536]; // scratch
 };
 
@@ -24,6 +25,8 @@ struct serve {
 	bool busy; // poll without sleeping
 	// Called for each event of a connection, in the thread that owns it.
 	void (*event)(struct serve_thread *t, const struct ob_app_event *e);
+	// Called when a thread ends, there may be connections left; or NULL.
+	void (*ended)(struct serve_thread *t);
 	struct serve_thread *all;
 };
 
