@@ -11,17 +11,17 @@
 #include <string.h>
 
 #include "engine/hostif/fault.h"
-#include "tools/bench/core_rig.h"
+#include "tools/bench/core_figures.h"
 #include "tools/bench/stats.h"
 
-#define SECONDS 0.2
+#define SECONDS 0.15
+#define SECONDS_A_FLOW 1e-6 // what so many flows do from time to time takes longer to be even
+#define WARM_S_A_FLOW 2.5e-6
 #define REPEAT 5u
 #define WARM_S 0.25 // before the first value: past the shortest time-out
 #define WARM_AGAIN_S 0.02 // before the others
 #define ENGINE_MBUFS 16383u // port.mbufs
 #define PEER_MBUFS 32767u
-#define APART 0.05 // how far the sum of the phases may be from the whole
-#define REPEAT_MAX 1000u
 
 static struct rig_opts opts
 	= {.engine_cpu = 1, .host_cpu = 0, .depth = 64, .train = 8, .delack_us = 40000};
@@ -84,150 +84,25 @@ static int core_option(struct bench *b, const char *name, const char *value)
 	return rc;
 }
 
-// A load, and how its figures are called.
-static const struct load {
-	enum peer_load load;
-	const char *name;
-	const char *unit;
-	uint32_t flows[8]; // ended by 0
-} loads[] = {
+static const struct load loads[] = {
 	{LOAD_ECHO, "echo", "cycles_per_op", {1, 64, 512, 4096, 65536, 1000000}},
 	{LOAD_RX, "rx1448", "cycles_per_seg", {1, 64, 4096}},
 	{LOAD_TX, "tx1448", "cycles_per_seg", {1, 64, 4096}},
 	{LOAD_SHORT, "short", "cycles_per_conn", {64}},
 };
 
-// One way to run a load.
-struct way {
-	bool same, offload;
-	bool wanted, staged;
-	char of[64]; // "echo.flows=64" or "short"
-	char suffix[32]; // ".csum=sw.host=other"
-	double ratios[REPEAT_MAX]; // of the sum of the phases to the whole
-	unsigned n_ratios;
-};
-
-#define WAYS 4u
-
-static bool plain_names(const struct load *l, const struct way *w)
+static void measure_fixed(struct bench *b, struct rig *r, struct meter *m)
 {
-	return l->load == LOAD_ECHO && !w->same && !w->offload;
-}
-
-// core.phase.{phase}.flows={n}.cycles_per_op is of the echo with software checksums and the host on
-// the other CPU; for everything else the load and the way are in the name, and it has to be asked for.
-static void phase_name(char *out, size_t bytes, const struct load *l, const struct way *w,
-	uint32_t flows, const char *phase)
-{
-	if (plain_names(l, w))
-		snprintf(out, bytes, "core.phase.%s.flows=%u.cycles_per_op", phase, flows);
-	else
-		snprintf(out, bytes, "core.phase.%s.%s.%s%s", phase, w->of, l->unit, w->suffix);
-}
-
-static bool phases_wanted(
-	const struct bench *b, const struct load *l, const struct way *w, uint32_t flows)
-{
-	char name[160];
-
-	if (!plain_names(l, w) && b->n_patterns == 0)
-		return false;
-	for (unsigned i = 0; i <= STAGES; i++) {
-		phase_name(
-			name, sizeof(name), l, w, flows, i < STAGES ? rig_stage_names[i] : "sum");
-		if (bench_wanted(b, "%s", name))
-			return true;
-	}
-	return false;
-}
-
-static const char *host_name(
-	const struct load *l, const struct way *w, uint32_t flows, char *out, size_t bytes)
-{
-	if (plain_names(l, w) && flows == 64)
-		snprintf(out, bytes, "core.host.cycles_per_event");
-	else
-		snprintf(out, bytes, "core.host.%s.cycles_per_event%s", w->of, w->suffix);
-	return out;
-}
-
-static bool way_make(
-	const struct bench *b, const struct load *l, uint32_t flows, unsigned i, struct way *w)
-{
-	char name[160];
-
-	*w = (struct way){.same = i & 1, .offload = i & 2};
-	if (l->load == LOAD_SHORT)
-		snprintf(w->of, sizeof(w->of), "%s", l->name);
-	else
-		snprintf(w->of, sizeof(w->of), "%s.flows=%u", l->name, flows);
-	snprintf(w->suffix, sizeof(w->suffix), ".csum=%s.host=%s", w->offload ? "offload" : "sw",
-		w->same ? "same" : "other");
-	if (fixed_ops && !w->same)
-		return false;
-	w->staged = !fixed_ops && phases_wanted(b, l, w, flows);
-	w->wanted = w->staged || bench_wanted(b, "core.%s.%s%s", w->of, l->unit, w->suffix)
-		|| bench_wanted(b, "%s", host_name(l, w, flows, name, sizeof(name)))
-		|| bench_wanted(b, "core.%s.pkts_per_turn%s", w->of, w->suffix);
-	return w->wanted;
-}
-
-static void report_phases(
-	struct bench *b, const struct load *l, struct way *w, uint32_t flows, const struct meter *m)
-{
-	double sum = 0, n = (double)m->staged_ops;
-	char name[160];
-
-	for (unsigned i = 0; i < STAGES; i++) {
-		phase_name(name, sizeof(name), l, w, flows, rig_stage_names[i]);
-		bench_value(b, (double)m->staged_cycles[i] / n, "cycles", "%s", name);
-		sum += (double)m->staged_cycles[i] / n;
-	}
-	phase_name(name, sizeof(name), l, w, flows, "sum");
-	bench_value(b, sum, "cycles", "%s", name);
-	w->ratios[w->n_ratios++] = sum / ((double)m->cycles / (double)m->ops);
-}
-
-static void report(
-	struct bench *b, const struct load *l, struct way *w, uint32_t flows, const struct meter *m)
-{
-	char name[160];
-
-	if (m->ops == 0 || (w->staged && m->staged_ops == 0)) {
-		bench_fail(b,
-			"core.%s%s: nothing was done in %lu slices, of which %lu were "
-			"disturbed",
-			w->of, w->suffix, m->slices, m->discarded);
-		return;
-	}
-	bench_value(b, (double)m->cycles / (double)m->ops, "cycles", "core.%s.%s%s", w->of, l->unit,
-		w->suffix);
-	bench_value(b, (double)m->pkts / (double)m->turns, "packets", "core.%s.pkts_per_turn%s",
-		w->of, w->suffix);
-	if (w->staged)
-		report_phases(b, l, w, flows, m);
-	if (m->host_events)
-		bench_value(b, (double)m->host_cycles / (double)m->host_events, "cycles", "%s",
-			host_name(l, w, flows, name, sizeof(name)));
-}
-
-// The phases are of other turns than the whole: they have to agree.
-static void check_phases(struct bench *b, const struct way *w)
-{
-	double ratio;
-
-	if (!w->staged || w->n_ratios == 0)
-		return;
-	ratio = stats_median(w->ratios, w->n_ratios);
-	if (ratio < 1 - APART || ratio > 1 + APART)
-		bench_fail(b, "core.%s%s: the phases sum to %.3f of the whole", w->of, w->suffix,
-			ratio);
+	rig_measure_ops(r, fixed_ops, m);
+	bench_set_number(b, "ops_done", (double)m->ops); // of the last figure
 }
 
 static int measure_ways(
 	struct bench *b, struct rig *r, const struct load *l, struct way *ways, uint32_t flows)
 {
+	double seconds = b->seconds > 0 ? b->seconds : SECONDS + flows * SECONDS_A_FLOW;
 	uint64_t lost = 0, slices = 0;
+	const struct way *first = NULL;
 	const char *error = NULL;
 
 	for (unsigned rep = 0; rep < b->repeat && !error && !bench_stopped(); rep++) {
@@ -237,19 +112,22 @@ static int measure_ways(
 
 			if (!w->wanted)
 				continue;
+			first = first ? first : w;
 			if (rig_mode(r, w->same, w->offload))
 				return -EIO;
 			bench_progress(b, "core.%s%s %u/%u", w->of, w->suffix, rep + 1, b->repeat);
-			rig_warm(r, rep == 0 ? WARM_S : WARM_AGAIN_S);
+			rig_warm(r,
+				rep == 0 && w == first ? WARM_S + flows * WARM_S_A_FLOW
+						       : WARM_AGAIN_S);
 			if (fixed_ops)
-				rig_measure_ops(r, fixed_ops, &m);
+				measure_fixed(b, r, &m);
 			else
-				rig_measure(r, b->seconds, w->staged, &m);
+				rig_measure(r, seconds, w->staged, &m);
 			lost += m.discarded;
 			slices += m.slices;
 			error = rig_error(r);
 			if (!error && !bench_stopped())
-				report(b, l, w, flows, &m);
+				way_report(b, l, w, flows, &m);
 		}
 	}
 	if (error)
@@ -258,7 +136,7 @@ static int measure_ways(
 		bench_note(b, "core.%s: in %lu of %lu slices the kernel took the CPU away",
 			ways[0].of, lost, slices);
 	for (unsigned i = 0; i < WAYS; i++)
-		check_phases(b, &ways[i]);
+		way_check(b, &ways[i]);
 	return 0;
 }
 
@@ -270,7 +148,7 @@ static int measure(struct bench *b, const struct load *l, uint32_t flows)
 	int rc;
 
 	for (unsigned i = 0; i < WAYS; i++)
-		any |= way_make(b, l, flows, i, &ways[i]);
+		any |= way_make(b, l, flows, i, fixed_ops, &ways[i]);
 	if (!any || bench_stopped())
 		return 0;
 	bench_progress(b, "core.%s: establishing", ways[0].of);
@@ -337,7 +215,7 @@ static void say_settings(struct bench *b)
 	for (unsigned i = 0; i < opts.n_sets && used < sizeof(text); i++)
 		used += (size_t)snprintf(
 			text + used, sizeof(text) - used, "%s%s", i ? " " : "", opts.sets[i]);
-	bench_set_number(b, "seconds", b->seconds);
+	bench_set_number(b, "seconds", b->seconds > 0 ? b->seconds : SECONDS);
 	bench_set_number(b, "repeat", b->repeat);
 	bench_set_number(b, "depth", opts.depth);
 	bench_set_number(b, "train", opts.train);
@@ -355,7 +233,6 @@ static int suite_run(struct bench *b)
 {
 	int rc;
 
-	b->seconds = b->seconds > 0 ? b->seconds : SECONDS;
 	b->repeat = b->repeat ? b->repeat : fixed_ops ? 1 : REPEAT;
 	if (!both_cpus() || opts.engine_cpu == opts.host_cpu) {
 		bench_fail(b, "CPUs %d and %d are not both there for this process: two are needed",
