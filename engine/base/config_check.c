@@ -236,6 +236,11 @@ static int check_tcp(const struct config *c, const struct report *r)
 		return fail(r, -EINVAL, "tcp.init_rto_us: %llu is above tcp.max_rto_us = %llu",
 			(unsigned long long)c->tcp_init_rto_us,
 			(unsigned long long)c->tcp_max_rto_us);
+	// A window below the unit that it is told in would look closed for ever.
+	if (c->tcp_rcv_wnd >> c->tcp_wscale < 2)
+		return fail(r, -EINVAL,
+			"tcp.rcv_wnd: %llu bytes are less than two units of tcp.wscale = %llu",
+			(unsigned long long)c->tcp_rcv_wnd, (unsigned long long)c->tcp_wscale);
 	if (!is_word(c->tcp_congestion, congestion))
 		return fail(r, -EINVAL, "tcp.congestion: \"%s\" is not known; there is newreno",
 			c->tcp_congestion);

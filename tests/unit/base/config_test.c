@@ -196,6 +196,8 @@ static const struct {
 	{-EINVAL, GOOD "[engine]\nmemory = much\n", "engine.memory: \"much\" is neither huge"},
 	{-EINVAL, GOOD "[engine]\nstate_dir = here\n", "engine.state_dir: \"here\" is not"},
 	{-EINVAL, GOOD "[tcp]\ncongestion = vegas\n", "tcp.congestion: \"vegas\" is not known"},
+	{-EINVAL, GOOD "[tcp]\nwscale = 12\nrcv_wnd = 8191\n",
+		"tcp.rcv_wnd: 8191 bytes are less than two units of tcp.wscale = 12"},
 	{-EINVAL, GOOD "[tcp]\nport_min = 2000\nport_max = 1999\n",
 		"tcp.port_min: 2000 is above tcp.port_max = 1999"},
 	{-EINVAL, GOOD "[tcp]\nmin_rto_us = 2000000\nmax_rto_us = 1000000\n",
