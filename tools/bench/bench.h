@@ -9,6 +9,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "tools/bench/figures.h"
 #include "tools/bench/machine.h"
@@ -18,6 +19,8 @@
 
 struct bench {
 	const char *suite;
+	char command[1024]; // that is running, and when it began
+	char date[32];
 	// The options of every suite.
 	double seconds; // of one value; 0: the suite's default
 	unsigned repeat; // values of a figure; 0: the suite's default
@@ -86,6 +89,8 @@ int bench_line(struct bench *b, char *line);
 
 // Set by SIGINT and SIGTERM: the suite ends what it does, cleans up and returns.
 bool bench_stopped(void);
+// Hands that on to a child, as SIGTERM, from now on; 0: to none any more.
+void bench_stops(pid_t pid);
 
 // report.c: the whole run as one JSON object, a new reference.
 json_t *bench_report(const struct bench *b);

@@ -99,11 +99,21 @@ void bench_set_number(struct bench *b, const char *key, double value)
 
 // For the handler alone.
 static volatile sig_atomic_t stopped;
+static volatile pid_t script; // to be stopped, too; 0: none
 
 static void on_signal(int sig)
 {
 	(void)sig;
 	stopped = 1;
+	if (script)
+		kill(script, SIGTERM);
+}
+
+void bench_stops(pid_t pid)
+{
+	script = pid;
+	if (pid && bench_stopped())
+		kill(pid, SIGTERM);
 }
 
 bool bench_stopped(void)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "tools/bench/bench.h"
 #include "tools/bench/compare.h"
@@ -110,6 +111,19 @@ static int parse(struct bench *b, const struct bench_suite *s, int argc, char **
 	return rc;
 }
 
+static void remember(struct bench *b, int argc, char **argv)
+{
+	time_t now = time(NULL);
+	size_t used = 0;
+	struct tm t;
+
+	strftime(b->date, sizeof(b->date), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &t));
+	for (int i = 0; i < argc && used < sizeof(b->command); i++)
+		used += (size_t)snprintf(b->command + used, sizeof(b->command) - used,
+			strpbrk(argv[i], " *?[\\'\"$") ? "%s'%s'" : "%s%s", i ? " " : "",
+			i ? argv[i] : "outboard-bench");
+}
+
 static int run(struct bench *b, const struct bench_suite *s)
 {
 	int rc, status;
@@ -166,6 +180,7 @@ int main(int argc, char **argv)
 		return usage(stderr);
 	}
 	b.suite = s->name;
+	remember(&b, argc, argv);
 	b.settings = json_object();
 	b.notes = json_array();
 	b.failures = json_array();

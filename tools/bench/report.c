@@ -31,6 +31,8 @@ json_t *bench_report(const struct bench *b)
 	json_t *o = json_object(), *figures = json_array();
 
 	json_object_set_new(o, "suite", json_string(b->suite));
+	json_object_set_new(o, "command", json_string(b->command));
+	json_object_set_new(o, "date", json_string(b->date));
 	json_object_set_new(o, "machine", machine_json(&b->machine));
 	json_object_set_new(o, "build", machine_build_json());
 	json_object_set(o, "settings", b->settings);

@@ -79,6 +79,7 @@ int bench_script(struct bench *b, char *const argv[])
 {
 	char line[4096], kept[sizeof(line)];
 	int fds[2], status;
+	siginfo_t info;
 	pid_t child;
 	FILE *f;
 
@@ -95,6 +96,7 @@ int bench_script(struct bench *b, char *const argv[])
 		_exit(127);
 	}
 	close(fds[1]);
+	bench_stops(child > 0 ? child : 0);
 	f = child > 0 ? fdopen(fds[0], "r") : NULL;
 	if (!f) {
 		close(fds[0]);
@@ -106,6 +108,10 @@ int bench_script(struct bench *b, char *const argv[])
 			bench_fail(b, "%s says what is no figure: %s", argv[0], kept);
 	}
 	fclose(f);
+	// Its number is its own until it is waited for.
+	while (waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT) < 0 && errno == EINTR)
+		;
+	bench_stops(0);
 	while (waitpid(child, &status, 0) < 0)
 		if (errno != EINTR)
 			return -errno;

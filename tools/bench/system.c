@@ -9,17 +9,28 @@
 #include <unistd.h>
 
 static const char *host_idle = "sleep";
+static char nice_text[8] = "0";
 
 static const struct bench_option options[] = {
 	{"host-idle", "HOW", "sleep: the host sleeps when it has nothing to do; yield: it polls"},
+	{"nice", "N", "of the processes that are measured, -20 to 19"},
 	{0},
 };
 
 static int system_option(struct bench *b, const char *name, const char *value)
 {
+	char *end;
+	long n;
+
 	(void)b;
-	if (strcmp(name, "host-idle") != 0
-		|| (strcmp(value, "sleep") != 0 && strcmp(value, "yield") != 0))
+	if (strcmp(name, "nice") == 0) {
+		n = strtol(value, &end, 10);
+		if (end == value || *end || n < -20 || n > 19)
+			return -EINVAL;
+		snprintf(nice_text, sizeof(nice_text), "%ld", n);
+		return 0;
+	}
+	if (strcmp(value, "sleep") != 0 && strcmp(value, "yield") != 0)
 		return -EINVAL;
 	host_idle = value;
 	return 0;
@@ -45,7 +56,7 @@ static int set_bin(void)
 
 static int system_run(struct bench *b)
 {
-	char *argv[] = {(char *)BENCH_SOURCES "/system.sh", (char *)host_idle, NULL};
+	char *argv[] = {(char *)BENCH_SOURCES "/system.sh", (char *)host_idle, nice_text, NULL};
 	int rc = set_bin();
 
 	return rc ? rc : bench_script(b, argv);

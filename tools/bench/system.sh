@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures real processes for `outboard-bench system`, which starts it: see bench_script() in bench.h
-# for what it reads and prints. HOST_IDLE is sleep or yield.
+# for what it reads and prints. Arguments: HOST_IDLE, sleep or yield; NICE, of what is measured.
 #
 # veth: the same server and the same client, in turn with Outboard and with the kernel's TCP under the
 # server. The client is always on the kernel's sockets.
@@ -20,7 +20,7 @@ guard_signals "$@"
 OB_WHO=system
 require_root
 
-host_idle=${1:-sleep}
+host_idle=${1:-sleep} nice=${2:-0}
 seconds=${BENCH_SECONDS:-0} repeat=${BENCH_REPEAT:-0}
 [ "$seconds" != 0 ] || seconds=1
 [ "$repeat" != 0 ] || repeat=5
@@ -103,6 +103,17 @@ eal=()
 eal=($(eal_memory))
 setting memory "${eal[*]:-hugepages}"
 
+# Others on the machine get less. Where the scheduler groups processes by session, that group counts.
+favoured=(sh -c 'n=$1; shift; { echo "$n" >/proc/self/autogroup; } 2>/dev/null; exec nice -n "$n" "$@"' sh "$nice")
+[ "$nice" != 0 ] || favoured=()
+favour() {
+	[ "$nice" = 0 ] && return
+	renice -n "$nice" -p "$1" >/dev/null
+	echo "$nice" 2>/dev/null >"/proc/$1/autogroup"
+	return 0
+}
+setting nice "$nice"
+
 # --- one run ---------------------------------------------------------------------------------------------
 
 port=7000
@@ -119,7 +130,7 @@ server_start() {
 		;;
 	kernel*) cmd=(ip netns exec "$K-eng" taskset -c "$engine_cpu" "$server" kernel) ;;
 	esac
-	env --default-signal=INT,QUIT setsid "${cmd[@]}" --mode "$2" --port $port >"$dir/server" \
+	env --default-signal=INT,QUIT setsid "${favoured[@]}" "${cmd[@]}" --mode "$2" --port $port >"$dir/server" \
 		2>"$dir/server.err" </dev/null &
 	SERVER_PID=$!
 	cleanup_push stop_pid "$SERVER_PID" 1
@@ -143,7 +154,7 @@ ask() {
 	shift 2
 	[ "$row" != outboard ] || ns=$V
 	if [ "$wire" = veth ]; then
-		run ip netns exec "$ns-peer" taskset -c "$client_cpu" "$client" "$@" >"$dir/answer" 2>&1
+		run "${favoured[@]}" ip netns exec "$ns-peer" taskset -c "$client_cpu" "$client" "$@" >"$dir/answer" 2>&1
 		return
 	fi
 	lines=$(wc -l <"$dir/peer")
@@ -270,6 +281,7 @@ veth() {
 		ip -n "$K-eng" route change 10.77.0.0/24 dev eng0 src $OB_ADDR congctl cubic || die "no address"
 	config_copy "$OB_ROOT/configs/veth.cfg" "$dir/veth.cfg" "$V" engine.core=$engine_cpu || die "no configuration"
 	engine_start "$V" "$dir/veth.cfg" -- "${eal[@]}"
+	favour "$ENGINE_PID"
 	setting veth "af_packet on veth, MTU 1500, sums in software at both ends; the kernel's congestion control is cubic"
 	measure_all veth
 	engine_stop "$ENGINE_PID" || echo "failure veth: the engine did not stop in order"
@@ -310,11 +322,12 @@ memif() {
 		die "no configuration"
 	netns_up "$name" || die "no namespaces" # for the engine's own; the wire is the socket
 	engine_start "$name" "$dir/memif.cfg" -- "${eal[@]}"
+	favour "$ENGINE_PID"
 	peer_config "$name-p" >"$dir/peer.cfg"
 	cleanup_push instance_clean "$name-p"
 	mkfifo "$dir/peer.in"
 	: >"$dir/peer"
-	env --default-signal=INT,QUIT setsid "$dpdk_peer" "$dir/peer.cfg" --yield "${eal[@]}" \
+	env --default-signal=INT,QUIT setsid "${favoured[@]}" "$dpdk_peer" "$dir/peer.cfg" --yield "${eal[@]}" \
 		<"$dir/peer.in" >"$dir/peer" 2>"$dir/peer.err" &
 	PEER_PID=$!
 	cleanup_push kill_group "$PEER_PID"
