@@ -53,6 +53,7 @@ int hostif_init(struct hostif *h, const struct config *cfg, struct state *st, st
 		.slot_set = slot_set,
 		.notify = news_add,
 		.connect_failed = slot_connect_failed,
+		.owner = slot_owner,
 		.freed = slot_freed};
 	h->mem = calloc(h->n_hosts, sizeof(*h->mem));
 	h->hosts = calloc(h->n_hosts, sizeof(*h->hosts));

@@ -15,6 +15,7 @@ void host_kill(struct hostif *h, struct hostif_host *host, uint64_t *counter);
 // slots.c: the callbacks of struct tcp_ops; ctx is the struct hostif.
 int slot_get(void *ctx, uint16_t host, uint8_t chan, uint32_t conn, uint32_t *slot, uint32_t *gen);
 void slot_set(void *ctx, uint16_t host, uint32_t slot, uint32_t gen, uint32_t conn);
+bool slot_owner(void *ctx, uint32_t conn, struct rec *r);
 void slot_freed(void *ctx, const struct rec *r);
 void slot_connect_failed(
 	void *ctx, uint16_t host, uint8_t chan, uint32_t slot, uint32_t gen, int error);

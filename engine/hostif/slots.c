@@ -55,6 +55,30 @@ void slot_set(void *ctx, uint16_t index, uint32_t slot, uint32_t gen, uint32_t c
 			tcp_setopt(h->tcp, conn, option, 1);
 }
 
+bool slot_owner(void *ctx, uint32_t conn, struct rec *r)
+{
+	const struct hostif *h = ctx;
+
+	for (uint32_t i = 0; i < h->n_hosts; i++) {
+		const struct hostif_host *host = h->hosts[i];
+
+		for (uint32_t slot = 0; host && slot < host->n_slots; slot++) {
+			const struct hostif_slot *s = &host->slots[slot];
+
+			if (!slot_live(s) || (s->id & SLOT_ID) != conn)
+				continue;
+			r->host = (uint16_t)i;
+			r->slot = slot;
+			r->slot_gen = s->gen;
+			if (r->chan >= host->n_chans)
+				r->chan = 0; // any of them will do: a slot is the host's
+			atomic_fetch_and(&r->flags, host_up(host) ? 0 : REC_ORPHAN);
+			return true;
+		}
+	}
+	return false;
+}
+
 void slot_freed(void *ctx, const struct rec *r)
 {
 	struct hostif_host *host = host_of(ctx, r->host);

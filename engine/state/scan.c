@@ -65,9 +65,10 @@ static uint32_t stack_of_unmarked(uint32_t *list, uint32_t n)
 	return k;
 }
 
-void state_scan(struct state *s)
+uint32_t state_scan(struct state *s)
 {
 	const struct state_hdr *h = s->hdr;
+	uint32_t damaged = 0;
 
 	memset(s->free_pieces, 0, (size_t)h->n_pieces * sizeof(uint32_t));
 	for (uint32_t i = 0; i < h->n_conns; i++) {
@@ -77,6 +78,13 @@ void state_scan(struct state *s)
 		s->free_recs[i] = phase == REC_LIVE || phase == REC_DONE;
 		if (!s->free_recs[i])
 			continue;
+		if (r->sum != rec_sum(r)) {
+			// Whose it is cannot be told: it costs this connection.
+			HARD_SET(r->life, rec_life(rec_gen(r), 0, REC_FREE));
+			s->free_recs[i] = 0;
+			damaged++;
+			continue;
+		}
 		// A piece that is not published by rcv_nxt or snd_wr was linked by a turn that was
 		// never committed; what it held comes again.
 		walk(s, &r->rcv_head, i, rec_gen(r), STATE_OFF(HARD_GET(r->rcv_nxt)),
@@ -89,4 +97,5 @@ void state_scan(struct state *s)
 	s->n_free_recs = stack_of_unmarked(s->free_recs, h->n_conns);
 	s->n_free_half = stack_of_unmarked(s->free_half, h->n_half);
 	s->n_free_pieces = stack_of_unmarked(s->free_pieces, h->n_pieces);
+	return damaged;
 }

@@ -58,8 +58,9 @@ int state_create(struct state *s, const struct config *cfg, bool anonymous, uint
 void state_destroy(struct state *s, bool unlink_file);
 
 // Rebuilds the free lists by one scan: a record, a half-open entry, a piece is free when nothing
-// live reaches it.
-void state_scan(struct state *s);
+// live reaches it. A record whose check sum is wrong becomes free. Returns how many of these there
+// were, for the counter tcp_rec_damaged.
+uint32_t state_scan(struct state *s);
 
 // Each returns an index, or STATE_NIL when there is none. The record's generation is raised by
 // rec_alloc; it becomes LIVE when the caller stores life.

@@ -219,6 +219,8 @@ struct tcp_soft *tcp_soft(struct tcp *t, uint32_t conn)
 
 	if (s)
 		return s;
+	if (!conn_whole(t, conn))
+		return NULL;
 	s = soft_new(t, conn);
 	if (s)
 		soft_rebuild(t, s);
@@ -237,6 +239,8 @@ void tcp_forget(struct tcp *t, uint32_t conn)
 		tcp_soft(t, conn);
 		return;
 	}
+	if (!conn_whole(t, conn))
+		return;
 	// Membership of the lists is kept: the lists themselves are not what is forgotten.
 	next = s->notify_next;
 	notify = s->notify;
@@ -262,9 +266,11 @@ void conn_timer(struct tcp *t, struct tcp_soft *s)
 void conn_done(struct tcp *t, uint32_t conn, int error)
 {
 	struct rec *r = tcp_rec(t, conn);
-	struct seg_tuple k = rec_tuple(r);
 	struct tcp_soft *s = tcp_soft(t, conn);
+	struct seg_tuple k = rec_tuple(r);
 
+	if (rec_phase(r) != REC_LIVE)
+		return; // it was damaged, and is over
 	conn_remove(t, &k);
 	wheel_disarm(&t->wheel, conn);
 	HARD_SET(r->life, rec_life(rec_gen(r), (uint32_t)error, REC_DONE));
@@ -289,6 +295,9 @@ void conn_free(struct tcp *t, uint32_t conn)
 {
 	struct rec *r = tcp_rec(t, conn);
 
+	conn_whole(t, conn);
+	if (rec_phase(r) == REC_FREE)
+		return;
 	if (rec_flags(r) & REC_ORPHAN)
 		t->n_orphans--;
 	wheel_disarm(&t->wheel, conn);

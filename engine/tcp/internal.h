@@ -115,6 +115,9 @@ void conn_ack_now(struct tcp *t, struct tcp_soft *s);
 // TCP is over: error 0 or a positive errno. The record waits for its host, or is freed.
 void conn_done(struct tcp *t, uint32_t conn, int error);
 void conn_free(struct tcp *t, uint32_t conn);
+// damage.c: whether the record can be believed. One that cannot (counted) is over when this returns,
+// and is its owner's still, DONE with EIO.
+bool conn_whole(struct tcp *t, uint32_t conn);
 // Puts the connection's one timer where its earliest deadline is.
 void conn_timer(struct tcp *t, struct tcp_soft *s);
 // After its positions were committed: TIME-WAIT, the end of LAST-ACK, FIN-WAIT-2's limit.

@@ -235,6 +235,10 @@ static void rec_orphan(struct tcp *t, uint32_t conn)
 		return;
 	}
 	s = tcp_soft(t, conn);
+	if (over(r)) { // it was damaged
+		conn_free(t, conn);
+		return;
+	}
 	rec_flag_set(r, REC_ORPHAN);
 	t->n_orphans++;
 	if (s && (HARD_GET(r->snd_wr) & STATE_FIN) && !atomic_load(&t->mem[r->host].broken)
@@ -265,7 +269,9 @@ bool tcp_host_gone(struct tcp *t, uint16_t host, uint32_t *cursor, uint32_t max)
 
 			if (HARD_GET(h->phase) != HALF_FREE && h->host == host)
 				half_drop(t, id);
-		} else if (rec_phase(tcp_rec(t, id)) != REC_FREE && tcp_rec(t, id)->host == host
+		} else if (rec_phase(tcp_rec(t, id)) != REC_FREE
+			&& (conn_whole(t, id) || rec_phase(tcp_rec(t, id)) != REC_FREE)
+			&& tcp_rec(t, id)->host == host
 			&& !(rec_flags(tcp_rec(t, id)) & REC_ORPHAN)) {
 			if (t->sink.room(t->sink.ctx) < 64)
 				return false; // the resets of this turn
@@ -291,6 +297,8 @@ bool tcp_reset_all(struct tcp *t)
 		if (t->sink.room(t->sink.ctx) < 8)
 			return false;
 		s = tcp_soft(t, i);
+		if (rec_phase(r) != REC_LIVE)
+			continue; // it was damaged
 		reply_reset_conn(t, r, s);
 		conn_done(t, i, EPIPE);
 	}

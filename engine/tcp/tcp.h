@@ -127,6 +127,10 @@ struct tcp_ops {
 	// A connect failed with a negative errno; `id` is freed when this returns.
 	void (*connect_failed)(
 		void *ctx, uint16_t host, uint8_t chan, uint32_t slot, uint32_t gen, int error);
+	// Whose a record is, whatever it says itself: fills its host, channel, slot and the slot's
+	// generation, and leaves of its flags REC_ORPHAN at most, if its host goes. Returns whether
+	// some slot is known to mean it. For damaged ones only, so it may be slow; NULL: none ever is.
+	bool (*owner)(void *ctx, uint32_t conn, struct rec *r);
 	// A record is gone for good; its slot with it.
 	void (*freed)(void *ctx, const struct rec *r);
 };

@@ -422,6 +422,35 @@ static void test_protocol(void)
 	break_ring(1u << 31);
 }
 
+// A fault inside the segment, told by the handler's flag alone: the rings are sound. Nothing more is
+// taken from it, and the host goes; another one goes on.
+static void test_broken_memory(void)
+{
+	struct world w;
+	struct peer p, other;
+
+	setup(&w, &p);
+	peer_attach(&w.e, &other, 1, 4);
+	counters_mark(&w);
+	script.calls = 0;
+	peer_request(&p, &(struct ob_req){.op = OB_RQ_ABORT, .gen = 1});
+	peer_request(&other, &(struct ob_req){.op = OB_RQ_NOP});
+	atomic_store(&p.host->mem->broken, 1);
+	hostif_requests(&w.h);
+	CU_ASSERT_EQUAL(script.calls, 0);
+	CU_ASSERT_EQUAL(ROSE(&w, req_taken), 1);
+	CU_ASSERT(ROSE(&w, host_fault) == 1 && ROSE(&w, host_protocol) == 0);
+	CU_ASSERT_EQUAL(ROSE(&w, host_detached), 1);
+	CU_ASSERT_EQUAL(atomic_load(&p.host->state), HOSTIF_GOING);
+	for (unsigned i = 0; i < 200; i++)
+		world_turn(&w);
+	CU_ASSERT(script.gone && w.h.n_active == 1);
+	CU_ASSERT_EQUAL(atomic_load(&other.host->state), HOSTIF_UP);
+	CU_ASSERT_EQUAL(ROSE(&w, host_fault), 1);
+	peer_close(&other);
+	teardown(&w, &p);
+}
+
 // The options of a connection that is not established yet wait for it.
 static void test_setopt_half(void)
 {
@@ -457,6 +486,7 @@ int main(void)
 		{"put off", test_put_off},
 		{"burst and room", test_burst},
 		{"broken rings", test_protocol},
+		{"broken memory", test_broken_memory},
 		{"options before establishment", test_setopt_half},
 		CU_TEST_INFO_NULL,
 	};

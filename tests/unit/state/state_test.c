@@ -233,6 +233,7 @@ static void live(uint32_t i, uint64_t rcv_nxt, uint64_t snd_wr, enum rec_phase p
 	r->rcv_head = r->snd_head = STATE_NIL;
 	r->rcv_nxt = rcv_nxt;
 	r->snd_wr = snd_wr;
+	r->sum = rec_sum(r);
 	HARD_SET(r->life, rec_life(3, 0, phase));
 }
 
@@ -285,6 +286,30 @@ static void test_scan_reach(void)
 	CU_ASSERT_EQUAL(scan_s.recs[1].rcv_head, 10);
 	CU_ASSERT_EQUAL(scan_s.pieces[11].next, 12);
 	state_destroy(&scan_s, true);
+}
+
+// A record that is damaged costs one connection: its place and its pieces are free, those of others
+// are not.
+static void test_scan_damaged(void)
+{
+	for (size_t at = offsetof(struct rec, laddr); at < sizeof(struct rec); at++) {
+		if (at == offsetof(struct rec, flags))
+			continue;
+		make(&scan_s);
+		for (uint32_t i = 1; i <= 3; i++) {
+			live(i, 100, 0, i == 3 ? REC_DONE : REC_LIVE);
+			scan_s.recs[i].rcv_head = 10 * i;
+			piece(10 * i, i, 0, 100, STATE_NIL);
+		}
+		atomic_store(&scan_s.recs[2].flags, REC_CLOSED); // not in the sum
+		((uint8_t *)&scan_s.recs[1])[at] ^= 0x10;
+		CU_ASSERT_EQUAL(state_scan(&scan_s), 1);
+		CU_ASSERT(rec_is_free(1) && !rec_is_free(2) && !rec_is_free(3));
+		CU_ASSERT(rec_phase(&scan_s.recs[1]) == REC_FREE && rec_gen(&scan_s.recs[1]) == 3);
+		CU_ASSERT(!owned(10) && owned(20) && owned(30));
+		CU_ASSERT_EQUAL(state_scan(&scan_s), 0);
+		state_destroy(&scan_s, true);
+	}
 }
 
 // What was linked and never published is cut: it comes again.
@@ -400,6 +425,7 @@ int main(void)
 		{"half-open entries and pieces", test_other_alloc},
 		{"the sum covers the cold line but flags and itself", test_sum},
 		{"scan: what is reachable is owned", test_scan_reach},
+		{"scan: what is damaged goes", test_scan_damaged},
 		{"scan: what was not published is cut", test_scan_uncommitted},
 		{"scan: what cannot be is cut", test_scan_insane},
 		{"scan: random bytes", test_scan_random},

@@ -75,6 +75,23 @@ static void op_connect_failed(
 	b->connect_error = error;
 }
 
+static bool op_owner(void *ctx, uint32_t conn, struct rec *r)
+{
+	const struct bench *b = ctx;
+
+	for (uint32_t i = 0; i < BENCH_SLOTS; i++) {
+		if (!(b->slots[i].gen & 1) || b->slots[i].conn != conn)
+			continue;
+		r->host = 0;
+		r->chan = 0;
+		r->slot = i;
+		r->slot_gen = b->slots[i].gen;
+		atomic_store(&r->flags, 0);
+		return true;
+	}
+	return false;
+}
+
 static void op_freed(void *ctx, const struct rec *r)
 {
 	struct bench *b = ctx;
@@ -92,6 +109,7 @@ void bench_host_ops(struct bench *b)
 		.slot_set = op_slot_set,
 		.notify = op_notify,
 		.connect_failed = op_connect_failed,
+		.owner = op_owner,
 		.freed = op_freed};
 }
 

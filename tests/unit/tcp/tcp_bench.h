@@ -107,6 +107,7 @@ struct bench {
 	int connect_error;
 	unsigned n_freed;
 	unsigned commits_wrong; // segments that left without their commit
+	unsigned frees_wrong; // pieces freed while their record still owned what they hold
 };
 
 // Prepared, not started: cfg may still be changed. bench_start() is called by the first use.
