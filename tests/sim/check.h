@@ -1,0 +1,25 @@
+// What the checks share.
+#ifndef TESTS_SIM_CHECK_H
+#define TESTS_SIM_CHECK_H
+
+#include "tests/sim/sim.h"
+
+// A TCP segment in a frame; false when it is none.
+struct tcp_view {
+	uint32_t src, dst; // network order
+	uint16_t sport, dport;
+	uint32_t seq, ack;
+	uint32_t wnd; // as on the wire
+	uint8_t flags;
+	bool has_ts;
+	uint32_t ts_val, ts_ecr;
+	const uint8_t *data;
+	uint32_t len;
+};
+
+bool tcp_view(struct tcp_view *v, const uint8_t *frame, uint32_t len);
+
+// Takes a record's positions in, and says what is wrong with them.
+void check_record(struct node *n, uint32_t i);
+
+#endif

@@ -1,0 +1,192 @@
+// What must be true of every frame that leaves an engine: it says nothing that is not committed.
+#include <netinet/in.h>
+#include <rte_ether.h>
+#include <rte_ip.h>
+#include <rte_tcp.h>
+
+#include "tests/sim/check.h"
+
+static void read_options(struct tcp_view *v, const uint8_t *o, unsigned n)
+{
+	for (unsigned i = 0; i + 1 < n && o[i] != 0;) {
+		if (o[i] == 1) {
+			i++;
+			continue;
+		}
+		if (o[i + 1] < 2 || i + o[i + 1] > n)
+			return;
+		if (o[i] == 8 && o[i + 1] == 10) {
+			v->has_ts = true;
+			v->ts_val = (uint32_t)o[i + 2] << 24 | (uint32_t)o[i + 3] << 16
+				| (uint32_t)o[i + 4] << 8 | o[i + 5];
+			v->ts_ecr = (uint32_t)o[i + 6] << 24 | (uint32_t)o[i + 7] << 16
+				| (uint32_t)o[i + 8] << 8 | o[i + 9];
+		}
+		i += o[i + 1];
+	}
+}
+
+bool tcp_view(struct tcp_view *v, const uint8_t *frame, uint32_t len)
+{
+	const struct rte_ether_hdr *eth = (const struct rte_ether_hdr *)frame;
+	const struct rte_ipv4_hdr *ip = (const struct rte_ipv4_hdr *)(eth + 1);
+	const struct rte_tcp_hdr *t;
+	uint32_t hdr, total;
+
+	if (len < sizeof(*eth) + sizeof(*ip) + sizeof(*t)
+		|| eth->ether_type != RTE_BE16(RTE_ETHER_TYPE_IPV4)
+		|| ip->next_proto_id != IPPROTO_TCP)
+		return false;
+	total = rte_be_to_cpu_16(ip->total_length);
+	t = (const struct rte_tcp_hdr *)((const uint8_t *)ip + rte_ipv4_hdr_len(ip));
+	hdr = (uint32_t)rte_ipv4_hdr_len(ip) + (t->data_off >> 4) * 4u;
+	if (total > len - sizeof(*eth) || hdr > total || hdr < sizeof(*ip) + sizeof(*t))
+		return false;
+	*v = (struct tcp_view){.src = ip->src_addr,
+		.dst = ip->dst_addr,
+		.sport = rte_be_to_cpu_16(t->src_port),
+		.dport = rte_be_to_cpu_16(t->dst_port),
+		.seq = rte_be_to_cpu_32(t->sent_seq),
+		.ack = rte_be_to_cpu_32(t->recv_ack),
+		.wnd = rte_be_to_cpu_16(t->rx_win),
+		.flags = t->tcp_flags,
+		.data = (const uint8_t *)ip + hdr,
+		.len = total - hdr};
+	read_options(v, (const uint8_t *)(t + 1), (t->data_off >> 4) * 4u - (unsigned)sizeof(*t));
+	return true;
+}
+
+static void wrong(struct node *n, const struct tcp_view *v, const char *what)
+{
+	sim_fail(n->sim, "engine %u, port %u to %u, flags %02x seq %u ack %u wnd %u len %u: %s",
+		n->index, v->sport, v->dport, v->flags, v->seq, v->ack, v->wnd, v->len, what);
+}
+
+static uint32_t lookup(struct node *n, const struct seg_tuple *k)
+{
+	void *data;
+
+	if (rte_hash_lookup_data(n->core->tcp.table, k, &data) < 0)
+		return TCP_NONE;
+	return (uint32_t)(uintptr_t)data;
+}
+
+static struct seg_tuple tuple_out(const struct tcp_view *v)
+{
+	return (struct seg_tuple){.laddr = ob_addr_v4(v->src),
+		.raddr = ob_addr_v4(v->dst),
+		.lport = v->sport,
+		.rport = v->dport};
+}
+
+// Of a half-open connection: its entry was committed before.
+static void check_half(struct node *n, const struct tcp_view *v, const struct half *h)
+{
+	if (HARD_GET(h->phase) == HALF_FREE)
+		wrong(n, v, "the half-open entry is not committed");
+	if (v->flags & TCP_RST)
+		return;
+	if ((v->flags & TCP_SYN) && v->seq != h->iss)
+		wrong(n, v, "not the committed initial sequence number");
+	if ((v->flags & TCP_ACK) && v->ack != h->irs + 1)
+		wrong(n, v, "acknowledges what is not committed");
+}
+
+// What is said of what was received.
+static void check_ack(struct node *n, const struct tcp_view *v, const struct rec *r)
+{
+	uint64_t nxt = STATE_OFF(HARD_GET(r->rcv_nxt)), edge = HARD_GET(r->rcv_edge);
+	int64_t ack = (int64_t)nxt + (int32_t)(v->ack - (r->irs + 1 + (uint32_t)nxt));
+	int64_t wnd = (int64_t)v->wnd << (r->wscale >> 4);
+
+	if (ack > (int64_t)nxt)
+		wrong(n, v, "acknowledges what is not committed");
+	// A FIN lies behind the last byte that the edge allows.
+	if (wnd && ack + wnd > (int64_t)edge + 1)
+		wrong(n, v, "advertises an edge that is not committed");
+}
+
+static void check_data(
+	struct node *n, const struct tcp_view *v, const struct rec *r, struct shadow *sh)
+{
+	const struct plan *p = &n->sim->plan;
+	uint64_t max = HARD_GET(r->snd_max), end;
+	int64_t off = (int64_t)max + (int32_t)(v->seq - (r->iss + 1 + (uint32_t)max));
+	bool fin = v->flags & TCP_FIN;
+
+	if (off < 0) {
+		wrong(n, v, "sent before the beginning");
+		return;
+	}
+	end = (uint64_t)off + v->len + fin;
+	if (end > max)
+		wrong(n, v, "sent beyond the committed snd_max");
+	if (v->len > r->mss - (r->opts & OB_NEG_TS ? 12u : 0u))
+		wrong(n, v, "longer than the peer's MSS");
+	if (sh->flow && v->len
+		&& !pattern_is(sh->flow->base[sh->side], (uint64_t)off, v->data, v->len))
+		wrong(n, v, "sends other bytes than the application wrote");
+	// Probes of a closed window are one byte; a rebuilt connection begins with a segment.
+	if (sh->peer_edge_known && v->len + fin > 1 && end > sh->peer_edge && !p->amnesia_ppm
+		&& !p->soft)
+		wrong(n, v, "sent past the window that the peer allowed");
+}
+
+void check_frame(struct node *n, const uint8_t *frame, uint32_t len)
+{
+	struct seg_tuple k;
+	struct shadow *sh;
+	struct tcp_view v;
+	uint32_t id;
+
+	if (!tcp_view(&v, frame, len))
+		return;
+	k = tuple_out(&v);
+	id = lookup(n, &k);
+	if (id == TCP_NONE)
+		return; // a reset, or TIME-WAIT
+	if (tcp_id_is_half(&n->core->tcp, id)) {
+		check_half(n, &v, &n->st.half[id - n->core->tcp.n_conns]);
+		return;
+	}
+	if (v.flags & (TCP_SYN | TCP_RST))
+		return; // built before the connection was promoted, or for what it was not
+	check_record(n, id);
+	sh = &n->shadow[id];
+	check_ack(n, &v, &n->st.recs[id]);
+	check_data(n, &v, &n->st.recs[id], sh);
+	if (v.has_ts != !!(n->st.recs[id].opts & OB_NEG_TS))
+		wrong(n, &v, "timestamps are not as negotiated");
+	if (v.has_ts && sh->ts_known && (int32_t)(v.ts_val - sh->ts_sent) < 0)
+		wrong(n, &v, "its timestamp goes back");
+	sh->ts_known = v.has_ts;
+	sh->ts_sent = v.ts_val;
+}
+
+// The window that the other side allows, as far as this engine can know.
+void check_arrival(struct node *n, const uint8_t *frame, uint32_t len)
+{
+	const struct rec *r;
+	struct shadow *sh;
+	struct seg_tuple k;
+	struct tcp_view v;
+	uint64_t una, edge;
+	uint32_t id;
+
+	if (!tcp_view(&v, frame, len) || !(v.flags & TCP_ACK))
+		return;
+	k = (struct seg_tuple){.laddr = ob_addr_v4(v.dst),
+		.raddr = ob_addr_v4(v.src),
+		.lport = v.dport,
+		.rport = v.sport};
+	id = lookup(n, &k);
+	if (id == TCP_NONE || tcp_id_is_half(&n->core->tcp, id))
+		return;
+	r = &n->st.recs[id];
+	sh = &n->shadow[id];
+	una = HARD_GET(r->snd_una);
+	edge = una + (uint64_t)(int64_t)(int32_t)(v.ack - (r->iss + 1 + (uint32_t)una))
+		+ ((uint64_t)v.wnd << (v.flags & TCP_SYN ? 0 : r->wscale & 15));
+	if (sh->peer_edge_known && (int64_t)(edge - sh->peer_edge) > 0)
+		sh->peer_edge = edge;
+}

@@ -1,0 +1,71 @@
+#include "tests/sim/plan.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FIX_MAX 64u
+
+struct dim {
+	const char *name;
+	uint64_t odds, lo, hi;
+};
+
+static const struct dim dims[] = {
+#define X(name, odds, lo, hi, doc) {#name, odds, lo, hi},
+#include "tests/sim/dims.def"
+#undef X
+};
+#define DIMS (sizeof(dims) / sizeof(dims[0]))
+
+static struct fix {
+	unsigned dim;
+	uint64_t value;
+} fixes[FIX_MAX];
+static unsigned n_fixes;
+
+// The dimensions as an array: they are all there is behind the seed.
+static uint64_t *value(struct plan *p, unsigned i)
+{
+	return &p->seed + 1 + i;
+}
+
+int plan_fix(const char *assignment)
+{
+	const char *is = strchr(assignment, '=');
+
+	for (unsigned i = 0; is && n_fixes < FIX_MAX && i < DIMS; i++) {
+		if (strlen(dims[i].name) != (size_t)(is - assignment)
+			|| strncmp(dims[i].name, assignment, (size_t)(is - assignment)) != 0)
+			continue;
+		fixes[n_fixes++] = (struct fix){i, strtoull(is + 1, NULL, 0)};
+		return 0;
+	}
+	return -EINVAL;
+}
+
+void plan_draw(struct plan *p, uint64_t seed)
+{
+	static_assert(sizeof(*p) == (DIMS + 1) * sizeof(uint64_t), "numbers only");
+	p->seed = seed;
+	for (unsigned i = 0; i < DIMS; i++) {
+		struct draw d = draw_stream(seed, dims[i].name, 0);
+		bool in_force = draw_below(&d, 1000) < dims[i].odds;
+
+		*value(p, i) = in_force ? draw_log(&d, dims[i].lo, dims[i].hi) : 0;
+	}
+	for (unsigned i = 0; i < n_fixes; i++)
+		*value(p, fixes[i].dim) = fixes[i].value;
+}
+
+void plan_print(const struct plan *p, FILE *f)
+{
+	const uint64_t *v = &p->seed + 1;
+
+	fprintf(f, "plan of seed %llu:", (unsigned long long)p->seed);
+	for (unsigned i = 0; i < DIMS; i++)
+		if (v[i])
+			fprintf(f, " %s=%llu", dims[i].name, (unsigned long long)v[i]);
+	fprintf(f, "\n");
+}
