@@ -133,7 +133,9 @@ static int measure_ways(
 	if (error)
 		bench_fail(b, "core.%s: %s", ways[0].of, error);
 	if (lost * 20 > slices)
-		bench_note(b, "core.%s: in %lu of %lu slices the kernel took the CPU away",
+		bench_note(b,
+			"core.%s: %lu of %lu slices were thrown away: the kernel took the CPU in "
+			"them or before",
 			ways[0].of, lost, slices);
 	for (unsigned i = 0; i < WAYS; i++)
 		way_check(b, &ways[i]);

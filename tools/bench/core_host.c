@@ -5,12 +5,21 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define BATCH 64
+#define ROUNDS 256u // between two looks at what the kernel did to this thread
 #define CHUNK 16384u // of a write
 #define WAIT_US 10000000
 #define PAUSE_US 200
+
+uint64_t core_taken_away(void)
+{
+	struct rusage u;
+
+	return getrusage(RUSAGE_THREAD, &u) == 0 ? (uint64_t)u.ru_nivcsw : 0;
+}
 
 static const uint8_t chunk[CHUNK] = {1, 2, 3};
 
@@ -52,13 +61,18 @@ static void source(struct core_host *h, ob_conn_t c)
 		;
 }
 
+static void add(_Atomic uint64_t *sum, uint64_t n)
+{
+	// One writer: nothing is lost between the load and the store.
+	atomic_store_explicit(
+		sum, atomic_load_explicit(sum, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
 static void handle(struct core_host *h, const struct ob_app_event *e)
 {
 	switch (e->type) {
 	case OB_ACCEPTED:
-		atomic_store_explicit(&h->accepted,
-			atomic_load_explicit(&h->accepted, memory_order_relaxed) + 1,
-			memory_order_relaxed);
+		add(&h->accepted, 1);
 		if (h->load == LOAD_TX)
 			source(h, e->conn);
 		return;
@@ -104,13 +118,17 @@ void host_round(struct core_host *h)
 	if (n == 0 && stats.events == h->taken)
 		return;
 	h->taken = stats.events;
-	// One writer: nothing is lost between the load and the store.
-	atomic_store_explicit(&h->cycles,
-		atomic_load_explicit(&h->cycles, memory_order_relaxed) + start,
-		memory_order_relaxed);
-	atomic_store_explicit(&h->events,
-		atomic_load_explicit(&h->events, memory_order_relaxed) + (uint64_t)n,
-		memory_order_relaxed);
+	h->new_cycles += start;
+	h->new_events += (uint64_t)n;
+}
+
+void host_count(struct core_host *h, bool disturbed)
+{
+	if (!disturbed) {
+		add(&h->cycles, h->new_cycles);
+		add(&h->events, h->new_events);
+	}
+	h->new_cycles = h->new_events = 0;
 }
 
 static int pin(int cpu)
@@ -175,8 +193,11 @@ static void *work(void *arg)
 		}
 		atomic_store_explicit(&h->is, is, memory_order_release);
 		if (is == HOST_RUNNING) {
-			for (unsigned i = 0; i < 64; i++)
+			uint64_t lost = core_taken_away();
+
+			for (unsigned i = 0; i < ROUNDS; i++)
 				host_round(h);
+			host_count(h, core_taken_away() != lost);
 		} else {
 			usleep(PAUSE_US);
 		}

@@ -11,6 +11,9 @@
 
 #define HOST_BACKLOG 512u // handshakes under way
 
+// How often the kernel took this thread's CPU away.
+uint64_t core_taken_away(void);
+
 enum host_state { HOST_STARTING, HOST_PAUSED, HOST_RUNNING, HOST_OVER };
 
 struct core_host {
@@ -26,6 +29,7 @@ struct core_host {
 	struct ob_host_info info;
 	uint64_t tsc_overhead; // of reading the clock
 	uint64_t taken; // entries of the event ring
+	uint64_t new_cycles, new_events; // not counted yet
 	pthread_t thread;
 	bool started;
 	char error[160]; // why it is over
@@ -46,8 +50,10 @@ static inline enum host_state host_is(struct core_host *h)
 {
 	return (enum host_state)atomic_load_explicit(&h->is, memory_order_acquire);
 }
-// One round, on the caller's thread: only while paused.
+// One round, on the caller's thread: only while paused. What it did is counted by host_count(), or
+// thrown away when the kernel took the CPU meanwhile.
 void host_round(struct core_host *h);
+void host_count(struct core_host *h, bool disturbed);
 // Detaches and ends the thread. The engine must be turning in another thread, or be gone.
 void host_join(struct core_host *h);
 

@@ -61,7 +61,8 @@ struct meter {
 	uint64_t staged_cycles[STAGES]; // of the turns with a look at the clock after each stage
 	uint64_t staged_ops;
 	uint64_t host_cycles, host_events;
-	uint64_t discarded; // slices in which the kernel took the CPU away
+	uint64_t discarded; // slices in which the kernel took the CPU away, and those behind them
+	bool cold; // it did so in the last slice
 	uint64_t slices;
 };
 

@@ -1,19 +1,9 @@
 // Measuring: turns of the engine with the clock around them, everything else in between.
-#include <sys/resource.h>
-
 #include "tools/bench/core_rig.h"
 
 #define SLICE_US 700u // turns of one kind, then of one or the other
 #define SLICES_MIN 20u // undisturbed ones of a measurement
 #define LONGER_MAX 10 // times as long as it should take, for want of these
-
-// Of this thread: how often the kernel took its CPU away.
-static uint64_t taken_away(void)
-{
-	struct rusage u;
-
-	return getrusage(RUSAGE_THREAD, &u) == 0 ? (uint64_t)u.ru_nivcsw : 0;
-}
 
 static uint64_t ops(const struct rig *r)
 {
@@ -110,7 +100,8 @@ static void add(struct meter *m, const struct meter *slice, uint64_t n_ops, bool
 static void slice(struct rig *r, bool staged, struct meter *m)
 {
 	uint64_t end = rte_rdtsc() + SLICE_US * (r->o->tsc_hz / 1000000);
-	uint64_t lost = taken_away(), before = ops(r);
+	uint64_t lost = core_taken_away(), before = ops(r);
+	bool disturbed;
 	struct meter s = {0};
 
 	do {
@@ -121,11 +112,21 @@ static void slice(struct rig *r, bool staged, struct meter *m)
 			plain_turn(r, &s);
 	} while (rte_rdtsc() < end);
 	m->slices++;
-	// That time was not the engine's.
-	if (taken_away() != lost)
+	// That time was not the engine's; nor is the next one what it would have been: its caches are
+	// somebody else's.
+	disturbed = core_taken_away() != lost;
+	if (disturbed || m->cold)
 		m->discarded++;
 	else
 		add(m, &s, ops(r) - before, staged);
+	if (r->same)
+		host_count(&r->host, disturbed || m->cold);
+	m->cold = disturbed;
+}
+
+static bool enough(const struct meter *m, bool staged)
+{
+	return m->slices - m->discarded >= SLICES_MIN && m->ops && (!staged || m->staged_ops);
 }
 
 void rig_measure(struct rig *r, double seconds, bool staged, struct meter *m)
@@ -138,8 +139,7 @@ void rig_measure(struct rig *r, double seconds, bool staged, struct meter *m)
 	*m = (struct meter){0};
 	r->peer.go = true;
 	while (!bench_stopped()
-		&& (rte_rdtsc() < end
-			|| (rte_rdtsc() < last && m->slices - m->discarded < SLICES_MIN))) {
+		&& (rte_rdtsc() < end || (rte_rdtsc() < last && !enough(m, staged)))) {
 		// By chance: what comes at intervals must not meet one kind alone.
 		random ^= random << 13;
 		random ^= random >> 7;
