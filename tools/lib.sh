@@ -27,6 +27,17 @@ skip() {
 	exit 77
 }
 require_root() { [ "$(id -u)" = 0 ] || die "this needs root"; }
+# sanitized: the programs under test are built with ASan.
+sanitized() { grep -aq __asan_init "$OB_BIN/outboard-engine"; }
+# figure TEXT: prints a figure of time or of memory. Fails where such figures say nothing about the
+# program, which is under sanitizers: what follows it is not checked then.
+figure() {
+	if sanitized; then
+		echo "$* (under sanitizers, so not checked)"
+		return 1
+	fi
+	echo "$*"
+}
 # ob_name SUFFIX: a name for a namespace or an instance that no other run uses.
 ob_name() { printf '%s%s\n' "$OB_PREFIX" "${1:+-$1}"; }
 

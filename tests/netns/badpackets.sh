@@ -4,9 +4,9 @@
 #   ob-echod -- engine 10.77.0.1 eng0 ---- peer0: bad_packets.py speaks as 10.77.0.3
 #
 # timeout: 120
-# sanitized
 set -u
 . "$(dirname "$0")/../../tools/lib.sh"
+guard_signals "$@"
 require_root
 N=$(ob_name bad)
 dir=$(mktemp -d)

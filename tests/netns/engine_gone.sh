@@ -8,7 +8,6 @@
 #   outboard-engine 10.77.0.1 --------'                    500 idle connections to :7
 #
 # timeout: 180
-# sanitized
 set -u
 . "$(dirname "$0")/lib2/common.sh"
 net_up gone

@@ -7,7 +7,6 @@
 #                                                   10.77.0.50: taken in and never answered
 #                                                   10.77.0.99: nobody, not even ARP
 # timeout: 120
-# sanitized
 set -u
 . "$(dirname "$0")/lib2/common.sh"
 net_up errors

@@ -7,7 +7,6 @@
 #   outboard-engine 10.77.0.1 -------------------'                    an echo server at :100
 #
 # timeout: 240
-# sanitized
 set -u
 . "$(dirname "$0")/lib2/common.sh"
 seconds=${OB_SECONDS:-10}

@@ -13,6 +13,7 @@
 # timeout: 240
 set -u
 . "$(dirname "$0")/../../tools/lib.sh"
+guard_signals "$@"
 require_root
 command -v dpdk-dumpcap >/dev/null && command -v tcpdump >/dev/null ||
 	skip "needs dpdk-dumpcap and tcpdump (Debian packages dpdk, tcpdump)"

@@ -8,6 +8,7 @@
 # timeout: 400
 set -u
 . "$(dirname "$0")/../../tools/lib.sh"
+guard_signals "$@"
 require_root
 . "$OB_ROOT/tests/netns/lib/load.sh"
 

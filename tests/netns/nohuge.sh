@@ -4,9 +4,9 @@
 #   ob-load -- engine (--no-huge) 10.77.0.1 eng0 ---- peer0 10.77.0.2 kernel -- kpeer
 #
 # timeout: 120
-# sanitized
 set -u
 . "$(dirname "$0")/../../tools/lib.sh"
+guard_signals "$@"
 require_root
 . "$OB_ROOT/tests/netns/lib/load.sh"
 

@@ -6,9 +6,9 @@
 #
 # OB_PAUSE=S: S seconds in place of 10.
 # timeout: 240
-# sanitized
 set -u
 . "$(dirname "$0")/../../tools/lib.sh"
+guard_signals "$@"
 require_root
 . "$OB_ROOT/tests/netns/lib/load.sh"
 pause=${OB_PAUSE:-10} conns=4 window=65536

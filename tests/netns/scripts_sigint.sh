@@ -7,6 +7,7 @@
 # timeout: 400
 set -u
 . "$(dirname "$0")/../../tools/lib.sh"
+guard_signals "$@"
 require_root
 cd "$OB_ROOT" || exit 1
 dir=$(mktemp -d)

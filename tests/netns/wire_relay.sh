@@ -8,6 +8,7 @@
 # quick
 set -u
 . "$(dirname "$0")/../../tools/lib.sh"
+guard_signals "$@"
 require_root
 N=$(ob_name wire)
 dir=$(mktemp -d)
@@ -142,8 +143,8 @@ wire_up
 datagrams 200000 "$dir/came.fast"
 wire_down
 check "$books"
-check 'ba["rx_pkts"] + ba["rx_missed_pkts"] >= 200000 and ba["rx_pkts"] >= 190000'
-echo "relayed: $(grep tx_pkts "$dir/wire.log")"
+check 'ba["rx_pkts"] + ba["rx_missed_pkts"] >= 200000'
+figure "relayed: $(grep tx_pkts "$dir/wire.log")" && check 'ba["rx_pkts"] >= 190000'
 
 echo "--- bad options"
 "$OB_BIN/outboard-wire" --a lo --b lo --loss 2 2>/dev/null && die "a probability of 2 was taken"

@@ -83,9 +83,12 @@ static int in_send(void)
 {
 	ob_conn_t conn = connected();
 	uint8_t *data = calloc(1, BULK_BYTES);
+	int rc;
 
 	blocks();
-	return ob_send_all(ch, conn, data, BULK_BYTES, 0, NULL, -1);
+	rc = ob_send_all(ch, conn, data, BULK_BYTES, 0, NULL, -1);
+	free(data);
+	return rc;
 }
 
 static int in_recv(void)

@@ -153,6 +153,8 @@ int cmd_farewell(struct host_opts *o, int argc, char **argv)
 		host_check(ob_send_all(ch, conns[i], data, bytes, 0, NULL, 10000000), "send");
 		host_check(ob_close(ch, conns[i]), "close");
 	}
+	free(data);
+	free(conns);
 	if (o->detach) {
 		ob_detach(h);
 		return 0;
