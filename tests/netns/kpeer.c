@@ -16,6 +16,7 @@
 
 #define BATCH 256
 #define READ_BYTES 65536
+#define PORT_WAIT_US 20000
 
 struct conn {
 	struct load_conn l;
@@ -39,6 +40,8 @@ struct worker {
 	int listen_fd;
 	int64_t begun_us;
 	int64_t now_us;
+	int64_t port_us; // there was no free port: when to ask for one again, else 0
+	uint64_t port_waits;
 	struct load_stats stats;
 	uint8_t buf[READ_BYTES];
 };
@@ -198,8 +201,12 @@ static bool launch_one(struct worker *w)
 		return false;
 	}
 	if (connect(fd, (struct sockaddr *)&w->to, w->to_len) && errno != EINPROGRESS) {
-		// All ports of this address are in TIME-WAIT: some will be free soon.
-		if (errno != EADDRNOTAVAIL && errno != EAGAIN) {
+		// All ports of this address are in TIME-WAIT: some will be free soon. To find none takes
+		// the kernel milliseconds, in which the connections that there are stand still.
+		if (errno == EADDRNOTAVAIL || errno == EAGAIN) {
+			w->port_us = load_now_us() + PORT_WAIT_US;
+			w->port_waits++;
+		} else {
 			load_error(&w->stats, -errno, "connect");
 			w->stats.started++;
 			w->stats.failed++;
@@ -207,6 +214,7 @@ static bool launch_one(struct worker *w)
 		close(fd);
 		return false;
 	}
+	w->port_us = 0;
 	c = conn_new(w, fd);
 	if (!c) {
 		load_error(&w->stats, -ENOMEM, "connect");
@@ -252,7 +260,8 @@ static bool stuck(struct worker *w, uint64_t *seen, int64_t *since_us)
 	uint64_t now = w->stats.bytes_sent + w->stats.bytes_received + w->stats.completed
 		+ w->stats.failed;
 
-	if (now != *seen || (w->o->listen && !w->n_conns)) {
+	// Nobody is to blame while there is no connection.
+	if (now != *seen || (!w->n_conns && (w->o->listen || w->port_us))) {
 		*seen = now;
 		*since_us = w->now_us;
 	}
@@ -266,7 +275,7 @@ static bool turn(struct worker *w, bool timed, int64_t *ticked_us)
 	int n;
 
 	while (w->o->connect && w->n_conns < w->at_once && w->stats.started < w->share)
-		if (!launch_one(w))
+		if (w->now_us < w->port_us || !launch_one(w))
 			break;
 	n = epoll_wait(w->epoll_fd, e, BATCH, timed ? 1 : 20);
 	w->now_us = load_now_us();
@@ -347,6 +356,7 @@ int main(int argc, char **argv)
 	struct load_opts o;
 	struct worker *w;
 	int64_t begun_us = load_now_us();
+	uint64_t port_waits = 0;
 	int status;
 
 	load_parse(&o, argc, argv);
@@ -369,8 +379,11 @@ int main(int argc, char **argv)
 	for (unsigned int i = 0; i < o.threads; i++) {
 		pthread_join(w[i].thread, NULL);
 		load_merge(&total, &w[i].stats);
+		port_waits += w[i].port_waits;
 		free(w[i].conns);
 	}
+	if (port_waits)
+		fprintf(stderr, "kpeer: waited %lu times for a free port\n", port_waits);
 	status = load_print(&o, &total, (double)(load_now_us() - begun_us) / 1e6);
 	free(w);
 	return status;
