@@ -1,29 +1,40 @@
 #!/usr/bin/env bash
 # The README as a newcomer tries it: its program is what is in the examples, builds against an
-# installed library and serves; every command it names works.
+# installed library and serves; every command it names is tried here, and one that is not fails this test.
 #
 #   R-eng: engine        R-peer: a kernel, 10.77.0.2
 #
 # timeout: 180
 set -u
 . "$(dirname "$0")/../../tools/lib.sh"
+guard_signals "$@"
 require_root
 cd "$OB_ROOT" || exit 1
 R=$(ob_name readme)
 dir=$(mktemp -d)
 cleanup_push rm -rf "$dir"
 
+# tried COMMAND [WHERE]: as the README writes it; WHERE if not here.
+tried() {
+	echo "tried: $1${2:+ ($2)}"
+	echo "$1" >>"$dir/tried"
+}
+
 echo "--- the program"
 awk '/^```c$/ { on = 1; next } /^```$/ { on = 0 } on' README.md >"$dir/first.c"
 diff <(tail -n +2 host_lib/examples/first.c) "$dir/first.c" || die "README and first.c differ"
 [ "$(wc -l <"$dir/first.c")" -le 36 ] || die "not a program of about 30 lines"
-meson install -C "$(dirname "$OB_BIN")" --no-rebuild --destdir "$dir/root" >"$dir/install.log" ||
+DESTDIR=$dir/root run ninja -C "$(dirname "$OB_BIN")" install >"$dir/install.log" ||
 	die "cannot install: $(tail -n 5 "$dir/install.log")"
+tried 'ninja -C build install'
 pc=$(find "$dir/root" -name outboard.pc)
 export PKG_CONFIG_PATH=${pc%/*} PKG_CONFIG_SYSROOT_DIR=$dir/root
+flags=(-Wall -Werror)
+! sanitized || flags+=(-fsanitize=address,undefined) # or the library could not be loaded
 # shellcheck disable=SC2046
-cc -Wall -Werror "$dir/first.c" -o "$dir/first" $(pkg-config --cflags --libs outboard) ||
+(cd "$dir" && cc first.c $(pkg-config --cflags --libs outboard) "${flags[@]}") ||
 	die "the program does not build"
+tried 'cc first.c $(pkg-config --cflags --libs outboard)'
 
 echo "--- every file it links to"
 grep -o '](\([^)]*\))' README.md | tr -d '()]' | while read -r link; do
@@ -35,7 +46,8 @@ config_copy configs/veth.cfg "$dir/engine.cfg" "$R"
 engine_start "$R" "$dir/engine.cfg"
 export OUTBOARD_SOCKET=$ENGINE_SOCKET
 lib=$(find "$dir/root" -name 'liboutboard.so.0' -printf '%h')
-spawn "$dir/first.log" env LD_LIBRARY_PATH="$lib" "$dir/first"
+# So short a program leaves what it has attached to its end.
+spawn "$dir/first.log" env LD_LIBRARY_PATH="$lib" ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_leaks=0" "$dir/a.out"
 first=$SPAWN_PID
 listening() { ctl "$ENGINE_SOCKET" listeners --json | grep -q '"lport": *7\b'; }
 wait_for 10 listening || die "it does not listen: $(cat "$dir/first.log")"
@@ -60,13 +72,61 @@ PY
 run ip netns exec "$R-peer" python3 "$dir/echo.py" || die "no echo"
 
 echo "--- watching"
+outboardctl=$OB_BIN/outboardctl
 for what in stat conns listeners hosts groups counters; do
-	"$OB_BIN/outboardctl" $what >"$dir/out" || die "outboardctl $what"
-	"$OB_BIN/outboardctl" $what --json | python3 -m json.tool >/dev/null || die "$what --json"
+	"$outboardctl" $what >"$dir/out" || die "outboardctl $what"
+	"$outboardctl" $what --json | python3 -m json.tool >/dev/null || die "$what --json"
 done
-echo /outboard/stat | dpdk-telemetry.py -f "$R" | grep -q '"uptime' ||
-	echo /outboard/stat | dpdk-telemetry.py -f "$R" | grep -q up || die "no telemetry"
+spawn "$dir/watch" "$outboardctl" stat --watch 1
+told_twice() { [ "$(grep -c "$R" "$dir/watch")" -ge 2 ]; }
+wait_for 10 told_twice || die "outboardctl stat --watch 1: $(cat "$dir/watch")"
+stop_pid "$SPAWN_PID"
+tried 'outboardctl stat'
+echo /outboard/stat | dpdk-telemetry.py -f "$R" | grep -q '"uptime_us"' || die "no telemetry"
+tried 'dpdk-telemetry.py -f default'
+if [ -z "$(eal_memory)" ]; then
+	spawn "$dir/dump.log" dpdk-dumpcap --file-prefix="$R" -w "$dir/engine.pcap"
+	packets() {
+		in_peer "$R" ping -c 1 -W 1 -q $OB_ADDR >/dev/null
+		[ "$(tcpdump -nr "$dir/engine.pcap" icmp 2>/dev/null | grep -c '^[0-9]')" -gt 0 ]
+	}
+	wait_for 20 packets || die "nothing is captured: $(cat "$dir/dump.log")"
+	kill -INT "$SPAWN_PID"
+	wait_for 10 pid_gone "$SPAWN_PID" || die "the capture does not end"
+	tried 'dpdk-dumpcap --file-prefix=default -w /tmp/engine.pcap'
+else
+	tried 'dpdk-dumpcap --file-prefix=default -w /tmp/engine.pcap' "not without hugepages"
+fi
+
+echo "--- a real NIC"
+run_quiet tools/setup.sh || die "tools/setup.sh"
+tried 'tools/setup.sh'
+run_quiet dpdk-devbind.py --status || die "dpdk-devbind.py"
+tried 'dpdk-devbind.py' "no more than --status: here is no NIC"
 "$OB_BIN/outboard-engine" --config configs/nic.cfg --check || die "configs/nic.cfg is refused"
+tried 'outboard-engine --config my.cfg' "with --check"
+"$outboardctl" switchover 2>"$dir/out" && die "outboardctl switchover is in this version"
+tried 'outboardctl switchover' "which is refused, as said"
+
+echo "--- the two commands"
+for what in '' ' --keep'; do tried "tools/demo.sh$what" "by tests/netns/demo.sh"; done
+for what in '' ' --quick'; do tried "tools/test.sh$what" "what runs this; by tools/dev/fresh.sh where nothing is installed"; done
+# Lines of shell, without comments, and what else looks like a command.
+python3 - README.md >"$dir/named" <<'PY'
+import re
+import sys
+
+text = open(sys.argv[1]).read()
+blocks = re.findall(r"^```sh\n(.*?)^```$", text, re.S | re.M)
+named = [line.split(" #")[0].strip() for block in blocks for line in block.splitlines()]
+rest = re.sub(r"^```.*?^```$", "", text, flags=re.S | re.M)
+for code in re.findall(r"`([^`]+)`", rest):
+    if re.match(r"(tools/\S+\.sh|outboard\S*|ob-\S+|dpdk-\S+|cc|ninja|meson)( |$)", code):
+        named.append(" ".join(code.split()))
+print("\n".join(n for n in named if n))
+PY
+[ "$(wc -l <"$dir/named")" -ge 10 ] || die "hardly a command is found in the README"
+diff <(sort -u "$dir/named") <(sort -u "$dir/tried") || die "the README's commands are not those that were tried"
 
 echo "--- the engine dies: hosts see it"
 kill -KILL "$ENGINE_PID"
