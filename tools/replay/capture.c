@@ -24,6 +24,8 @@ static int frame_read(pcap_t *pcap, const struct pcap_pkthdr *h, const uint8_t *
 			note(notes, NOTE_FRAME_CUT, c->frames,
 				"%u of %u bytes of payload are in the file (snap length %d)",
 				p.have_bytes, p.payload_bytes, c->snaplen_bytes);
+		else if (p.opts_cut)
+			note(notes, NOTE_FRAME_CUT, c->frames, "cut within the TCP options");
 		return fn(arg, c->frames, t_ns, &p);
 	case PACKET_OTHER:
 		c->other_frames++;

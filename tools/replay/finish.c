@@ -39,8 +39,9 @@ static void find_end(struct sessions *s, struct session *c, struct flow *f)
 	if (f->fin != NO_OFFSET && f->fin < f->stream.len)
 		f->fin = f->stream.len;
 	if (f->fin == NO_OFFSET && f->acked - seen == 1 && f->acked > 1) {
-		note(s->notes, NOTE_UNSEEN, first_frame(c),
-			"session %u: a FIN that was acknowledged", c->number);
+		if (f->segs)
+			note(s->notes, NOTE_UNSEEN, first_frame(c),
+				"session %u: a FIN that was acknowledged", c->number);
 		f->fin = seen;
 	}
 }

@@ -8,7 +8,7 @@
 #define NOTES(X)                                                                                   \
 	X(FILE_BROKEN, "file_broken", "what is before it is replayed; capture again")              \
 	X(FRAME_BROKEN, "frame_broken", "left out")                                                \
-	X(FRAME_CUT, "frame_cut", "missing bytes are made up; capture with tcpdump -s 0")          \
+	X(FRAME_CUT, "frame_cut", "what is missing is made up; capture with tcpdump -s 0")         \
 	X(LINK_UNKNOWN, "link_unknown", "left out; capture on an Ethernet interface")              \
 	X(FRAGMENT, "fragment", "left out; fragments are not put together")                        \
 	X(IPV6, "ipv6", "left out; IPv4 only in this version")                                     \

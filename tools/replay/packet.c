@@ -57,7 +57,7 @@ static enum packet_kind broken(struct packet *p, const char *why)
 static enum packet_kind parse_tcp(
 	struct packet *p, const uint8_t *t, uint32_t have_bytes, uint32_t ip_bytes, uint32_t pseudo)
 {
-	uint32_t head;
+	uint32_t head, have_opts;
 
 	if (ip_bytes < TCP_MIN)
 		return broken(p, "the IP packet is too short for a TCP header");
@@ -66,8 +66,6 @@ static enum packet_kind parse_tcp(
 	head = (uint32_t)(t[12] >> 4) * 4;
 	if (head < TCP_MIN || head > ip_bytes)
 		return broken(p, "a TCP header length that cannot be");
-	if (head > have_bytes)
-		return broken(p, "cut within the TCP options");
 	p->sport = get16(t);
 	p->dport = get16(t + 2);
 	p->seq = get32(t + 4);
@@ -76,10 +74,13 @@ static enum packet_kind parse_tcp(
 	p->win = get16(t + 14);
 	p->urg = get16(t + 18);
 	p->n_opts = (uint8_t)(head - TCP_MIN);
-	memcpy(p->opts, t + TCP_MIN, p->n_opts);
+	have_opts = (head < have_bytes ? head : have_bytes) - TCP_MIN;
+	memset(p->opts, 1, p->n_opts);
+	memcpy(p->opts, t + TCP_MIN, have_opts);
+	p->opts_cut = have_opts < p->n_opts;
 	p->payload = t + head;
 	p->payload_bytes = ip_bytes - head;
-	p->have_bytes = have_bytes - head;
+	p->have_bytes = have_bytes > head ? have_bytes - head : 0;
 	if (have_bytes < ip_bytes)
 		p->sum = SUM_UNKNOWN;
 	else if (sum_add(pseudo, t, ip_bytes) == 0xffff)

@@ -40,6 +40,7 @@ struct packet {
 	const uint8_t *payload;
 	uint32_t payload_bytes; // on the wire
 	uint32_t have_bytes; // of these, in the file
+	bool opts_cut; // what is missing of the options is NOPs
 	enum packet_sum sum;
 	const char *why;
 };

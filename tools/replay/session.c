@@ -46,22 +46,21 @@ char *flow_name(const struct flow *f, char *text)
 	return text;
 }
 
-// Doubles *at, an array of items of `bytes`, when all *room of them are used.
-static int grow(void *at, uint32_t used, uint32_t *room, size_t bytes)
+// An array of items of `bytes`, doubled when all *room of them are used; what is new is zero. Returns
+// where it is now, or NULL and it stays as it was.
+static void *grown(void *at, uint32_t used, uint32_t *room, size_t bytes)
 {
 	uint32_t more = *room ? *room * 2 : 16;
-	void *old, *fresh;
+	char *fresh;
 
 	if (used < *room)
-		return 0;
-	memcpy(&old, at, sizeof(old));
-	fresh = realloc(old, more * bytes);
+		return at;
+	fresh = realloc(at, more * bytes);
 	if (!fresh)
-		return -ENOMEM;
-	memset((char *)fresh + *room * bytes, 0, (more - *room) * bytes);
-	memcpy(at, &fresh, sizeof(fresh));
+		return NULL;
+	memset(fresh + *room * bytes, 0, (more - *room) * bytes);
 	*room = more;
-	return 0;
+	return fresh;
 }
 
 static uint32_t sender_find(const struct sessions *s, const uint8_t addr[16])
@@ -82,8 +81,12 @@ int sessions_learn(void *sessions, uint64_t frame, uint64_t t_ns, const struct p
 	if (frame == 1 || t_ns < s->first_ns || !s->first_ns)
 		s->first_ns = t_ns;
 	if (i == s->n_senders) {
-		if (grow(&s->senders, s->n_senders, &s->room_senders, sizeof(*s->senders)))
+		void *senders
+			= grown(s->senders, s->n_senders, &s->room_senders, sizeof(*s->senders));
+
+		if (!senders)
 			return -ENOMEM;
+		s->senders = senders;
 		memcpy(s->senders[s->n_senders++].addr, p->src, 16);
 	}
 	s->senders[i].right += p->sum == SUM_RIGHT;
@@ -137,11 +140,12 @@ static struct session *session_find(struct sessions *s, const struct packet *p, 
 
 static struct session *session_new(struct sessions *s, const struct packet *p, enum side side)
 {
-	struct session *c;
+	struct session *c = grown(s->at, s->n, &s->room, sizeof(*s->at));
 	uint32_t h = hash(p);
 
-	if (grow(&s->at, s->n, &s->room, sizeof(*s->at)))
+	if (!c)
 		return NULL;
+	s->at = c;
 	c = &s->at[s->n++];
 	c->number = s->n;
 	c->next = s->table[h];
@@ -259,8 +263,11 @@ static int learn_payload(
 
 static int seg_append(struct session *c, const struct seg *g)
 {
-	if (grow(&c->segs, c->n_segs, &c->room_segs, sizeof(*c->segs)))
+	struct seg *segs = grown(c->segs, c->n_segs, &c->room_segs, sizeof(*c->segs));
+
+	if (!segs)
 		return -ENOMEM;
+	c->segs = segs;
 	c->segs[c->n_segs++] = *g;
 	if (c->n_segs > 1 && g->t_ns < c->segs[c->n_segs - 2].t_ns)
 		c->segs[c->n_segs - 1].t_ns = c->segs[c->n_segs - 2].t_ns;

@@ -1,0 +1,129 @@
+#!/usr/bin/env python3
+"""Captures of every form and fault, made of tests/captures/upload.pcap.
+
+    broken_captures.py CAPTURE DIRECTORY
+
+Writes DIRECTORY/NAME.pcap and prints a line for each:
+NAME  exit status  sessions that come right  kinds of notes, by comma, or -  what else, a Python expression of r
+"""
+
+import sys
+
+from captures import ACK, FIN, SYN, Frame, pcap, pcapng, read, segments
+
+link, frames = read(sys.argv[1])
+where = sys.argv[2]
+segs = list(segments(frames))
+client = segs[0].src
+parts = [bytes(f.data) for f in frames]
+
+
+def table(name, status, right, notes, raw, extra="True"):
+    open(f"{where}/{name}.pcap", "wb").write(raw)
+    print(name, status, right, ",".join(sorted(notes)) or "-", extra, sep="\t")
+
+
+def changed(change, kept=lambda n: True):
+    out = []
+    for n, f in enumerate(frames):
+        if kept(n):
+            data = change(n, f.data) if change else f.data
+            out.append(Frame(f.t, data, max(f.length, len(data))))
+    return out
+
+
+def patched(data, at, value):
+    return data[:at] + value + data[at + len(value):]
+
+
+def summed(data):
+    """With a right TCP checksum again."""
+    body = patched(data[34:], 16, b"\0\0")
+    whole = data[26:34] + bytes([0, 6]) + len(body).to_bytes(2, "big") + body + bytes(len(body) % 2)
+    total = sum(int.from_bytes(whole[i:i + 2], "big") for i in range(0, len(whole), 2))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return patched(data, 50, (~total & 0xFFFF).to_bytes(2, "big"))
+
+
+def relinked(head, kind):
+    """Another link layer: what is in front of IP."""
+    return pcap([Frame(f.t, head + f.data[14:], f.length - 14 + len(head)) for f in frames], kind)
+
+
+def tagged(*tags):
+    head = b"".join(bytes.fromhex(t) for t in tags)
+    return pcap(changed(lambda n, d: d[:12] + head + d[12:]))
+
+
+# Forms of a good file.
+same = pcap(frames)
+table("plain", 0, 1, [], same)
+table("nanoseconds", 0, 1, [], pcap(frames, nano=True))
+table("big-endian", 0, 1, [], pcap(frames, big=True))
+table("pcapng", 0, 1, [], pcapng(frames))
+table("vlan", 0, 1, [], tagged("81000007"))
+table("qinq", 0, 1, [], tagged("88a80064", "81000007"))
+table("cooked", 0, 1, [], relinked(bytes.fromhex("00000001000602000000000100000800"), 113))
+table("cooked2", 0, 1, [], relinked(bytes.fromhex("0800000000000002000100060200000000010000"), 276))
+table("null", 0, 1, [], relinked(bytes.fromhex("02000000"), 0))
+table("loop", 0, 1, [], relinked(bytes.fromhex("00000002"), 108))
+table("raw-ip", 0, 1, [], relinked(b"", 101))
+padded = [Frame(f.t, f.data + bytes(max(0, 60 - len(f.data)) + 4), f.length) for f in frames]
+table("padded", 0, 1, [], pcap([Frame(f.t, f.data, len(f.data)) for f in padded]))
+
+# No captures, or nothing in them.
+table("no-bytes", 2, 0, [], b"")
+table("text", 2, 0, [], b"this is no capture\n" * 20)
+table("no-frames", 2, 0, [], pcap([]))
+udp = changed(lambda n, d: patched(d, 23, b"\x11"))
+table("no-tcp", 2, 0, [], pcap(udp))
+table("unknown-link", 2, 0, ["link_unknown"], pcap(frames, 105))
+table("syn-only", 2, 0, ["no_handshake"], pcap(frames[:1]))
+
+# Damaged files: what is before the damage is replayed.
+table("cut-off", 0, 1, ["file_broken", "no_end"], same[:len(same) * 2 // 3])
+at = 24 + sum(16 + len(f.data) for f in frames[:60])
+table("garbage", 0, 1, ["file_broken", "no_end"], same[:at] + b"\xff" * 1000)
+table("lies", 0, 1, ["frame_broken"], pcap(frames[:5] + [Frame(frames[5].t, frames[5].data, 20)] + frames[5:]))
+
+# Frames that say too little or the wrong thing.
+cut = [Frame(f.t, f.data[:100], f.length) for f in frames]
+table("snap-length", 0, 1, ["frame_cut"], pcap(cut, snaplen=100), "r['checked']['host_bytes'] == 100011")
+table("snap-headers", 0, 1, ["frame_cut", "frame_broken"],
+      pcap([Frame(f.t, f.data[:40] if n == 9 else f.data[:66], f.length) for n, f in enumerate(frames)]),
+      "r['failed'] == 0")
+fragment = patched(frames[9].data, 20, b"\x20\x00")
+header = int.from_bytes(fragment[24:26], "big") - 0x2000 + 0x4000
+fragment = patched(fragment, 24, (header % 0xFFFF).to_bytes(2, "big"))
+six = patched(frames[9].data, 12, b"\x86\xdd")
+table("others", 0, 1, ["fragment", "ipv6", "frame_broken"],
+      pcap(frames[:9] + [Frame(frames[9].t, d, len(d)) for d in
+                         (fragment, six, frames[9].data[:30], patched(frames[9].data, 24, b"\0\1"))] + frames[9:]))
+data = [n for n, s in enumerate(segs) if s.src == client and s.length > 1000]
+first = data[0]
+damaged = patched(frames[first].data, 500, bytes([frames[first].data[500] ^ 4]))
+table("damaged-segment", 0, 1, ["checksum"],
+      pcap(frames[:first] + [Frame(frames[first].t, damaged, len(damaged))] + frames[first:]),
+      "r['segments']['damaged'] == 1 and r['fallback']['total'] == 0")
+nic = changed(lambda n, d: patched(d, 50, b"\x12\x34") if segs[n].src == client else d)
+table("checksum-by-nic", 0, 1, ["checksum_offload"], pcap(nic), "r['segments']['damaged'] == 0")
+other = summed(damaged)
+table("conflict", 0, 1, ["conflict"],
+      pcap(frames[:first + 1] + [Frame(frames[first].t, other, len(other))] + frames[first + 1:]))
+
+# Halves.
+table("no-beginning", 0, 1, ["no_syn"], pcap(frames[10:]))
+table("no-end", 0, 1, ["no_end"], pcap(frames[:100]))
+table("no-syn-ack", 0, 1, ["no_syn"], pcap(changed(None, lambda n: segs[n].flags & (SYN | ACK) != SYN | ACK)))
+table("client-only", 0, 1, ["no_syn", "one_side"], pcap(changed(None, lambda n: segs[n].src == client)),
+      "r['checked']['host_bytes'] == 100011 and r['checked']['peer_bytes'] >= 11")
+table("server-only", 2, 0, ["no_syn", "one_side", "side_missing"],
+      pcap(changed(None, lambda n: segs[n].src != client)))
+lost = segs[data[30]].seq
+table("lost-by-the-capture", 0, 1, ["unseen_bytes"],
+      pcap(changed(None, lambda n: segs[n].src != client or segs[n].seq != lost or not segs[n].length)),
+      "r['fallback']['retransmits'] > 0 and r['checked']['host_bytes'] == 100011")
+table("no-fins", 0, 1, ["no_end"], pcap(changed(
+    lambda n, d: summed(patched(d, 47, bytes([d[47] & ~FIN]))),
+    lambda n: not segs[n].flags & FIN and n < max(i for i, s in enumerate(segs) if not s.flags & FIN) - 1)))

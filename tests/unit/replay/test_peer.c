@@ -1,0 +1,291 @@
+// The replayed peer against an engine that the test plays, and the rewriting of numbers.
+#include <string.h>
+
+#include "tests/unit/replay/fixture.h"
+
+#define MS 1000000ull
+
+enum {
+	ISN = 77000,
+	IRS = 33000,
+};
+
+struct sent {
+	struct out_seg o;
+	int64_t off;
+	uint32_t bytes;
+};
+
+struct rig {
+	struct fix fix;
+	struct plan plan;
+	struct live l;
+	struct env env;
+	struct sent sent[64];
+	unsigned n;
+};
+
+static void take(void *arg, const struct live *l, const struct out_seg *o, int64_t off,
+	const uint8_t *payload, uint32_t bytes)
+{
+	struct rig *r = arg;
+
+	(void)l;
+	(void)payload;
+	CU_ASSERT_FATAL(r->n < 64);
+	r->sent[r->n++] = (struct sent){*o, off, bytes};
+}
+
+static void rig_begin(struct rig *r)
+{
+	struct rig *rig = r;
+
+	CU_ASSERT_FATAL(sessions_finish(&r->fix.s) == 0);
+	CU_ASSERT_FATAL(plan_make(&r->plan, &r->fix.s.at[0], CLIENT) == 0);
+	live_init(&r->l, &r->plan, ISN, 500);
+	r->env = (struct env){.sink = {take, rig}, .speed = 1, .mtu = 1500, .now_ns = 1000 * MS};
+	r->l.start_ns = r->env.now_ns;
+	r->n = 0;
+}
+
+static void rig_end(struct rig *r)
+{
+	live_free(&r->l);
+	plan_free(&r->plan);
+	fix_free(&r->fix);
+}
+
+// The engine says something, seq and ack as offsets.
+static void engine(
+	struct rig *r, int64_t seq, int64_t ack, uint8_t flags, uint32_t len, uint8_t fill)
+{
+	static uint8_t payload[65536];
+	struct packet p = {.seq = (uint32_t)(IRS + 1 + seq),
+		.ack = (uint32_t)(ISN + 1 + ack),
+		.flags = flags,
+		.win = 60000,
+		.sport = 80,
+		.payload = payload,
+		.payload_bytes = len,
+		.have_bytes = len,
+		.sum = SUM_RIGHT};
+
+	if (flags & TCP_SYN) {
+		memcpy(p.opts, (uint8_t[]){2, 4, 1000 >> 8, 1000 & 255}, 4);
+		p.n_opts = 4;
+	}
+	memset(payload, fill, len);
+	peer_input(&r->l, &r->env, &p);
+}
+
+static uint64_t at(struct rig *r, uint64_t ms)
+{
+	r->env.now_ns = ms * MS;
+	return peer_run(&r->l, &r->env);
+}
+
+// Time and cause: neither alone lets a segment leave.
+static void time_and_cause(void)
+{
+	struct rig rig, *r = &rig;
+	struct fix *f = &r->fix;
+
+	fix_init(f);
+	fix_handshake(f);
+	C(.flags = TCP_ACK, .len = 10);
+	S(.ack = 10, .flags = TCP_ACK, .len = 20, .fill = 'b', .after_ms = 50);
+	C(.seq = 10, .ack = 20, .flags = TCP_ACK, .len = 5, .after_ms = 50);
+	rig_begin(r);
+	at(r, 1000);
+	CU_ASSERT(r->n == 1 && r->sent[0].o.seq == ISN && r->sent[0].o.flags == TCP_SYN);
+	engine(r, -1, 0, TCP_SYN | TCP_ACK, 0, 0);
+	at(r, 1000);
+	CU_ASSERT(r->n == 3 && r->sent[1].o.ack == IRS + 1 && r->sent[2].o.seq == ISN + 1);
+	engine(r, 0, 10, TCP_ACK, 20, 'b');
+	CU_ASSERT(at(r, 1050) == 1100 * MS && r->n == 3); // not yet time
+	at(r, 1100);
+	CU_ASSERT(r->n == 4 && r->sent[3].o.seq == ISN + 11 && r->sent[3].o.ack == IRS + 21);
+	CU_ASSERT(!r->l.failed && r->env.totals.fallback_acks == 0 && r->l.lag_ns == 0);
+	rig_end(r);
+}
+
+// An answer that comes late moves all that is behind it; what is retransmitted meanwhile is told.
+static void late_answer(void)
+{
+	struct rig rig, *r = &rig;
+	struct fix *f = &r->fix;
+
+	fix_init(f);
+	fix_handshake(f);
+	C(.flags = TCP_ACK, .len = 10);
+	S(.ack = 10, .flags = TCP_ACK, .len = 20, .fill = 'b');
+	C(.seq = 10, .ack = 20, .flags = TCP_ACK, .after_ms = 10);
+	C(.seq = 10, .ack = 20, .flags = TCP_ACK, .len = 5, .after_ms = 10);
+	rig_begin(r);
+	at(r, 1000);
+	engine(r, -1, 0, TCP_SYN | TCP_ACK, 0, 0);
+	at(r, 1000);
+	at(r, 1010);
+	CU_ASSERT(r->n == 3 && r->l.wait == WAIT_DATA);
+	at(r, 1249);
+	CU_ASSERT(r->n == 3);
+	at(r, 1251);
+	CU_ASSERT(r->n == 4 && r->sent[3].off == 0 && r->sent[3].bytes == 10);
+	CU_ASSERT(r->env.totals.fallback_retransmits == 1);
+	r->env.now_ns = 1300 * MS;
+	engine(r, 0, 10, TCP_ACK, 20, 'b');
+	CU_ASSERT(at(r, 1300) == 1310 * MS && r->n == 5 && r->l.lag_ns == 290 * MS);
+	at(r, 1310);
+	CU_ASSERT(r->n == 6 && r->env.totals.fallback_retransmits == 1);
+	rig_end(r);
+}
+
+// The captured ACK needs more than the engine sends without one.
+static void stretch_ack(void)
+{
+	struct rig rig, *r = &rig;
+	struct fix *f = &r->fix;
+
+	fix_init(f);
+	fix_handshake(f);
+	S(.flags = TCP_ACK, .len = 2000);
+	C(.ack = 2000, .flags = TCP_ACK);
+	rig_begin(r);
+	at(r, 1000);
+	engine(r, -1, 0, TCP_SYN | TCP_ACK, 0, 0);
+	at(r, 1000);
+	engine(r, 0, 0, TCP_ACK, 500, 0);
+	CU_ASSERT(at(r, 1001) == 1030 * MS && r->n == 2);
+	at(r, 1031);
+	CU_ASSERT(r->n == 3 && r->sent[2].o.ack == IRS + 501 && r->env.totals.fallback_acks == 1);
+	// The right edge is the captured one: 1000 from the handshake.
+	CU_ASSERT(r->sent[2].o.win == 500);
+	engine(r, 500, 0, TCP_ACK, 1500, 0);
+	at(r, 1032);
+	CU_ASSERT(r->n == 4 && r->sent[3].o.ack == IRS + 2001 && r->sent[3].o.win == 1000);
+	rig_end(r);
+}
+
+// A loss that the capture shows waits for the engine's retransmission.
+static void pretended_loss(void)
+{
+	struct rig rig, *r = &rig;
+	struct fix *f = &r->fix;
+
+	fix_init(f);
+	fix_handshake(f);
+	S(.flags = TCP_ACK, .len = 500);
+	S(.flags = TCP_ACK, .len = 500, .after_ms = 1);
+	C(.ack = 500, .flags = TCP_ACK);
+	rig_begin(r);
+	at(r, 1000);
+	engine(r, -1, 0, TCP_SYN | TCP_ACK, 0, 0);
+	at(r, 1000);
+	engine(r, 0, 0, TCP_ACK, 500, 0);
+	at(r, 1100);
+	CU_ASSERT(r->n == 2 && r->l.wait == WAIT_AGAIN);
+	engine(r, 0, 0, TCP_ACK, 500, 0);
+	at(r, 1101);
+	CU_ASSERT(r->n == 3 && r->sent[2].o.ack == IRS + 501 && r->env.totals.fallback_acks == 0);
+	rig_end(r);
+}
+
+// What can be wrong with an engine.
+static void wrong_engines(void)
+{
+	static const struct {
+		int64_t seq, ack;
+		uint8_t flags;
+		uint32_t len;
+		uint8_t fill;
+		const char *why;
+	} rows[] = {
+		{0, 10, TCP_ACK, 20, 'c', "byte 0 of the server: expected 0x62, found 0x63"},
+		{0, 10, TCP_ACK, 21, 'b', "21 bytes of the server, the file has 20"},
+		{0, 11, TCP_ACK, 0, 0, "acknowledges offset 11, 10 was sent"},
+		{0, 10, TCP_ACK | TCP_RST, 0, 0, "reset"},
+		{19, 10, TCP_ACK | TCP_FIN, 0, 0, "ends its stream at 19"},
+		{-2, 10, TCP_ACK, 20, 'b', "before its first"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct rig rig, *r = &rig;
+		struct fix *f = &r->fix;
+
+		fix_init(f);
+		fix_handshake(f);
+		C(.flags = TCP_ACK, .len = 10);
+		S(.ack = 10, .flags = TCP_ACK | TCP_FIN, .len = 20, .fill = 'b');
+		rig_begin(r);
+		at(r, 1000);
+		engine(r, -1, 0, TCP_SYN | TCP_ACK, 0, 0);
+		at(r, 1000);
+		CU_ASSERT(!r->l.failed && r->n == 3);
+		engine(r, rows[i].seq, rows[i].ack, rows[i].flags, rows[i].len, rows[i].fill);
+		CU_ASSERT(r->l.failed && strstr(r->l.why, rows[i].why) != NULL);
+		rig_end(r);
+	}
+}
+
+static void numbers_and_options(void)
+{
+	struct live_map m = {.isn = 0xfffffff0,
+		.irs = 100,
+		.ts_base = 5000,
+		.ts_first = 70,
+		.ts_recent = 4242,
+		.ts_ok = true,
+		.sack_ok = true,
+		.shift = 7,
+		.live_shift = 7,
+		.received = 3000,
+		.received_max = 6000,
+		.floor = NO_OFFSET};
+	struct seg g = {.off = 0x20,
+		.ack = 3000,
+		.raw_ack = 9000,
+		.flags = TCP_ACK,
+		.win = 50,
+		.n_opts = 40 - 12,
+		.opts = {1, 1, 8, 10, 0, 0, 0, 75, 0, 0, 0, 9, 5, 16 + 2 - 2, 0}};
+	struct out_seg o;
+
+	// Two SACK blocks: 10000 to 11000 and 12000 to 14000, offsets 4000 to 5000, 6000 to 8000.
+	memcpy(g.opts + 12, (uint8_t[]){1, 1, 5, 18}, 4);
+	g.n_opts = 32;
+	put32(g.opts + 16, 10000);
+	put32(g.opts + 20, 11000);
+	put32(g.opts + 24, 12000);
+	put32(g.opts + 28, 14000);
+	map_segment(&m, &g, &o);
+	CU_ASSERT(o.seq == 0x11 && o.ack == 3101 && o.win == 50 && o.n_opts == 32);
+	CU_ASSERT(get32(o.opts + 4) == 5005 && get32(o.opts + 8) == 4242);
+	CU_ASSERT(o.opts[15] == 10 && get32(o.opts + 16) == 4101 && get32(o.opts + 20) == 5101);
+	CU_ASSERT(o.opts[24] == 1 && o.opts[31] == 1 && o.clipped); // never sent: NOPs
+	// Never more than has come, never less than has been acknowledged.
+	m.received = 2000;
+	map_segment(&m, &g, &o);
+	CU_ASSERT(o.ack == 2101 && o.clipped && o.win == (3000 + (50 << 7) - 2000) >> 7);
+	m.received = m.floor = 4000;
+	map_segment(&m, &g, &o);
+	CU_ASSERT(o.ack == 4101 && o.win == (3000 + (50 << 7) - 4000) >> 7);
+	// What the live handshake did not agree on.
+	m = (struct live_map){
+		.received = 9999, .received_max = 9999, .floor = NO_OFFSET, .shift = 7};
+	map_segment(&m, &g, &o);
+	for (int i = 0; i < 32; i++)
+		CU_ASSERT(o.opts[i] == 1);
+	CU_ASSERT(o.win == 50 << 7 && o.n_opts == 32);
+}
+
+void suite_peer(void)
+{
+	CU_pSuite s = CU_add_suite("the peer", NULL, NULL);
+
+	CU_add_test(s, "time and cause", time_and_cause);
+	CU_add_test(s, "a late answer", late_answer);
+	CU_add_test(s, "an ACK that the engine cannot wait for", stretch_ack);
+	CU_add_test(s, "a loss that the capture shows", pretended_loss);
+	CU_add_test(s, "wrong engines", wrong_engines);
+	CU_add_test(s, "numbers and options", numbers_and_options);
+}

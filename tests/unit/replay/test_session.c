@@ -1,0 +1,132 @@
+// Which segments make a session, and what is made up.
+#include <string.h>
+
+#include "tests/unit/replay/fixture.h"
+
+static void whole(void)
+{
+	struct fix fix, *f = &fix;
+
+	fix_init(f);
+	fix_handshake(f);
+	C(.flags = TCP_ACK, .len = 100, .fill = 'a');
+	S(.flags = TCP_ACK, .ack = 100, .len = 50, .fill = 'b');
+	C(.seq = 100, .ack = 50, .flags = TCP_ACK | TCP_FIN);
+	S(.seq = 50, .ack = 101, .flags = TCP_ACK | TCP_FIN);
+	C(.seq = 101, .ack = 51, .flags = TCP_ACK);
+	CU_ASSERT(sessions_finish(&f->s) == 0 && f->s.n == 1);
+	CU_ASSERT(f->s.at[0].n_segs == 8 && !f->s.at[0].skipped);
+	CU_ASSERT(f->s.at[0].flow[CLIENT].fin == 100 && f->s.at[0].flow[SERVER].fin == 50);
+	CU_ASSERT(f->s.at[0].segs[0].off == SYN_OFFSET && f->s.at[0].segs[1].ack == 0);
+	for (int k = 0; k < NOTE_KINDS; k++)
+		CU_ASSERT(f->notes.of[k].count == 0);
+	fix_free(f);
+}
+
+// A SYN with another sequence number begins another session, a repeated one does not.
+static void tuple_again(void)
+{
+	struct fix fix, *f = &fix;
+
+	fix_init(f);
+	C(.seq = (uint32_t)-1, .flags = TCP_SYN);
+	fix_handshake(f);
+	C(.flags = TCP_RST | TCP_ACK);
+	C(.seq = 70000, .flags = TCP_SYN);
+	S(.seq = 50000, .ack = 70001, .flags = TCP_SYN | TCP_ACK);
+	C(.seq = 70001, .ack = 50001, .flags = TCP_ACK, .len = 10);
+	CU_ASSERT(sessions_finish(&f->s) == 0 && f->s.n == 2);
+	CU_ASSERT(f->s.at[0].n_segs == 5 && f->s.at[0].flow[CLIENT].rst == 0);
+	CU_ASSERT(f->s.at[1].n_segs == 3 && f->s.at[1].flow[CLIENT].stream.len == 10);
+	fix_free(f);
+}
+
+// Sequence numbers wrap, offsets do not.
+static void wraps(void)
+{
+	struct fix fix, *f = &fix;
+	uint32_t at = 0;
+
+	fix_init(f);
+	fix_handshake(f);
+	for (int i = 0; i < 100; i++, at += 50000000 / 100) {
+		C(.seq = at, .flags = TCP_ACK, .len = 1000);
+		S(.ack = at + 1000, .flags = TCP_ACK);
+	}
+	CU_ASSERT(f->s.at[0].flow[CLIENT].end == 99 * 500000 + 1000);
+	CU_ASSERT(f->s.at[0].flow[CLIENT].acked == 99 * 500000 + 1000);
+	C(.seq = at + 0x60000000, .flags = TCP_ACK, .len = 1000);
+	CU_ASSERT(f->notes.of[NOTE_STRANGE].count == 1);
+	fix_free(f);
+}
+
+static void no_beginning(void)
+{
+	struct fix fix, *f = &fix;
+	const struct session *c;
+
+	fix_init(f);
+	C(.seq = 300, .ack = 700, .flags = TCP_ACK, .len = 20, .win = 500);
+	S(.seq = 700, .ack = 320, .flags = TCP_ACK, .len = 900);
+	S(.seq = 1600, .ack = 320, .flags = TCP_ACK, .len = 900);
+	C(.seq = 200, .ack = 700, .flags = TCP_ACK, .len = 50);
+	CU_ASSERT(sessions_finish(&f->s) == 0);
+	c = &f->s.at[0];
+	CU_ASSERT(f->notes.of[NOTE_NO_SYN].count == 1 && f->notes.of[NOTE_NO_END].count == 1);
+	CU_ASSERT(f->notes.of[NOTE_BEFORE_START].count == 1);
+	CU_ASSERT(c->n_segs == 6 && c->segs[0].frame == 0 && c->segs[0].flags == TCP_SYN);
+	CU_ASSERT(c->segs[3].off == 0 && c->segs[4].off == 0 && c->segs[5].off == 900);
+	// 1800 bytes were sent into a window of 500: at least twice doubled.
+	CU_ASSERT(c->flow[CLIENT].shift == 2 && c->flow[CLIENT].wscale == 2);
+	fix_free(f);
+}
+
+static void unanswered_and_one_sided(void)
+{
+	struct fix fix, *f = &fix;
+
+	fix_init(f);
+	C(.seq = (uint32_t)-1, .flags = TCP_SYN);
+	S(.seq = (uint32_t)-1, .flags = TCP_RST | TCP_ACK);
+	CU_ASSERT(sessions_finish(&f->s) == 0 && f->s.at[0].skipped);
+	CU_ASSERT(f->notes.of[NOTE_NO_HANDSHAKE].count == 1);
+	fix_free(f);
+	fix_init(f);
+	C(.seq = (uint32_t)-1, .flags = TCP_SYN);
+	C(.flags = TCP_ACK, .len = 10);
+	C(.seq = 10, .ack = 400, .flags = TCP_ACK | TCP_FIN);
+	C(.seq = 11, .ack = 401, .flags = TCP_ACK);
+	CU_ASSERT(sessions_finish(&f->s) == 0 && !f->s.at[0].skipped);
+	CU_ASSERT(f->s.at[0].flow[SERVER].stream.len == 400 && f->s.at[0].flow[SERVER].fin == 400);
+	CU_ASSERT(f->s.at[0].flow[SERVER].made_up == 400);
+	CU_ASSERT(f->notes.of[NOTE_ONE_SIDE].count == 1 && f->notes.of[NOTE_UNSEEN].count == 0);
+	fix_free(f);
+}
+
+static void damaged_and_cut(void)
+{
+	struct fix fix, *f = &fix;
+
+	fix_init(f);
+	fix_handshake(f);
+	C(.flags = TCP_ACK, .len = 100, .fill = 'x', .sum = SUM_WRONG);
+	C(.flags = TCP_ACK, .len = 100, .fill = 'a', .cut = 40);
+	CU_ASSERT(sessions_finish(&f->s) == 0);
+	CU_ASSERT(f->s.at[0].segs[3].corrupt && !f->s.at[0].segs[4].corrupt);
+	CU_ASSERT(f->s.at[0].flow[CLIENT].stream.data[59] == 'a');
+	CU_ASSERT(f->s.at[0].flow[CLIENT].stream.data[60] == stream_made_up(60));
+	CU_ASSERT(f->notes.of[NOTE_CHECKSUM].count == 1 && f->notes.of[NOTE_UNSEEN].count == 0);
+	fix_free(f);
+}
+
+void suite_session(void)
+{
+	CU_pSuite s = CU_add_suite("sessions", NULL, NULL);
+
+	CU_add_test(s, "a whole one", whole);
+	CU_add_test(s, "a tuple that is used again", tuple_again);
+	CU_add_test(s, "numbers that wrap", wraps);
+	CU_add_test(s, "one without a beginning", no_beginning);
+	CU_add_test(s, "unanswered, one-sided", unanswered_and_one_sided);
+	CU_add_test(s, "damaged and cut segments", damaged_and_cut);
+}
