@@ -98,6 +98,16 @@ else
 	tried 'dpdk-dumpcap --file-prefix=default -w /tmp/engine.pcap' "not without hugepages"
 fi
 
+echo "--- replaying"
+tried 'tools/netns.sh up try' "by netns_up"
+in_peer "$R" "$OB_BIN/outboard-replay" tests/captures/upload.pcap --copies 100 >"$dir/out" || die "replay: $(cat "$dir/out")"
+grep -q '^100 right, 0 failed' "$dir/out" || die "replay: $(cat "$dir/out")"
+tried 'ip netns exec try-peer outboard-replay tests/captures/upload.pcap --copies 100'
+"$OB_BIN/outboard-replay" --raw tests/captures/upload.pcap >"$dir/out" || die "replay --raw"
+grep -q 'million packets a second' "$dir/out" || die "replay --raw: $(cat "$dir/out")"
+tried 'outboard-replay --raw tests/captures/upload.pcap'
+tried 'outboard-replay' "as above"
+
 echo "--- a real NIC"
 run_quiet tools/setup.sh || die "tools/setup.sh"
 tried 'tools/setup.sh'
