@@ -14,7 +14,8 @@ spare_kb=$((1024 * 1024))
 
 packages=(gcc libc6-dev meson ninja-build pkg-config python3 libdpdk-dev dpdk dpdk-dev libnuma-dev
 	libcunit1-dev libpcap-dev libsodium-dev libjansson-dev iproute2 ethtool curl iputils-ping procps)
-test_packages=(clang-14 clang-format-14 libclang-rt-14-dev cppcheck tcpdump python3-scapy python3-dpkt)
+test_packages=(clang-14 clang-format-14 libclang-rt-14-dev cppcheck gnuplot-nox tcpdump python3-scapy
+	python3-dpkt)
 
 case "${1:-}" in
 "") packages+=("${test_packages[@]}") ;;
