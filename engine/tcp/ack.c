@@ -43,14 +43,16 @@ static void wnd_exit(struct tcp_soft *s, uint32_t flight)
 	s->cwnd = wnd < s->ssthresh ? wnd : s->ssthresh;
 }
 
-// RFC 9293: the window of the most recent segment, told by SEQ and then ACK.
-static bool window_update(struct tcp_rx *x)
+// RFC 9293: the window of the most recent segment, told by SEQ and then ACK. One that acknowledges
+// something new is recent whatever its SEQ, say a retransmission: with its ACK and an older window, the
+// edge would lie beyond all that the peer ever offered.
+static bool window_update(struct tcp_rx *x, bool advances)
 {
 	struct tcp_soft *s = x->s;
 	uint32_t wnd = (uint32_t)x->in->wnd << peer_shift(x->r);
 	bool changed;
 
-	if ((s->flags & SOFT_WND_KNOWN) && !seq_lt(s->wl1, x->in->seq)
+	if ((s->flags & SOFT_WND_KNOWN) && !advances && !seq_lt(s->wl1, x->in->seq)
 		&& !(s->wl1 == x->in->seq && seq_leq(s->wl2, x->in->ack)))
 		return false;
 	changed = wnd != s->snd_wnd || !(s->flags & SOFT_WND_KNOWN);
@@ -202,7 +204,7 @@ bool rx_ack(struct tcp_rx *x)
 		s->retries = 0;
 	if (d < 0)
 		return true;
-	changed = window_update(x);
+	changed = window_update(x, d > 0);
 	held = x->o.n_sack ? sacked(x) : 0;
 	if (d > 0) {
 		acked(x, s->snd_una + (uint64_t)d);

@@ -1,0 +1,60 @@
+// What segments say of windows, and which of them are heard.
+#include "tests/unit/tcp/tcp_bench.h"
+
+// An ACK that advances brings its window with it, though its SEQ is old: a retransmission tells of a
+// window that ends where it did before. Otherwise what was acknowledged would count twice.
+static void test_window_of_old_seq(void)
+{
+	struct bench *b = bench_new();
+
+	b->cfg.tcp_init_cwnd = 10;
+	establish(b, .mss = 1000, .wnd = 2000);
+	CU_ASSERT_EQUAL(host_send(b, 6000, 0), 0);
+	expect(b, .seq = 1, .len = 1000);
+	expect(b, .seq = 1001, .len = 1000);
+	expect_none(b);
+	// Its sequence number is ahead: the peer has sent more, which was lost.
+	inject(b, .seq = 201, .ack = 1, .wnd = 2000);
+	inject(b, .seq = 1, .len = 100, .ack = 1001, .wnd = 1000);
+	advance(b, 100000);
+	expect(b, .len = 0, .ack = 101);
+	expect_none(b); // the window still ends at 2001
+	inject(b, .seq = 101, .len = 100, .ack = 2001, .wnd = 1000);
+	expect(b, .seq = 2001, .len = 1000);
+	expect_none(b);
+	bench_free(b);
+}
+
+// Both windows were closed, and both probes were taken: each end's bare ACKs have the SEQ of its probe,
+// one below what the other has. They are answered, and their news counts.
+static void test_ack_of_taken_probe(void)
+{
+	struct bench *b = bench_new();
+
+	establish(b, .mss = 1000, .wnd = 0);
+	CU_ASSERT_EQUAL(host_send(b, 100, 0), 0);
+	expect_none(b);
+	advance(b, 300000);
+	expect(b, .seq = 1, .len = 1);
+	inject(b, .seq = 1, .len = 1, .ack = 1, .wnd = 0); // its probe
+	advance(b, 100000);
+	expect(b, .ack = 2, .len = 0);
+	inject(b, .seq = 1, .ack = 2, .wnd = 1000);
+	expect(b, .seq = 2, .len = 99);
+	CU_ASSERT_EQUAL(HARD_GET(bench_rec(b)->snd_una), 1);
+	expect_none(b);
+	bench_free(b);
+}
+
+int main(void)
+{
+	CU_TestInfo tests[] = {
+		{"the window of an old SEQ that acknowledges", test_window_of_old_seq},
+		{"the ACK of a probe that was taken", test_ack_of_taken_probe},
+		CU_TEST_INFO_NULL,
+	};
+
+	if (unit_eal() < 0)
+		return 1;
+	return unit_run("tcp window", tests);
+}
