@@ -67,8 +67,9 @@ assert not [n for n in figures if "flows=512" in n], "not asked for"
 
 whole = figures["core.echo.flows=64.cycles_per_op.csum=sw.host=other"]
 total = sum(figures[f"core.phase.{p}.flows=64.cycles_per_op"]["median"] for p in phases)
-# The bench holds the repetitions to 5 %, each by itself; medians of noisy ones may add some.
-assert 0.9 < total / whole["median"] < 1.1, (total, whole)
+# The bench itself holds the sum of each repetition to 5 %, or says that it is noise.
+near = 0.25 if run["machine"]["busy"] else 0.07
+assert abs(total / whole["median"] - 1) < near, (total, whole, run["notes"])
 # A connection is more than an echo in it.
 echo = figures["core.echo.flows=64.cycles_per_op.csum=sw.host=same"]
 assert figures["core.short.cycles_per_conn.csum=sw.host=same"]["median"] > echo["median"]

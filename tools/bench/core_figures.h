@@ -34,7 +34,8 @@ bool way_make(const struct bench *b, const struct load *l, uint32_t flows, unsig
 void way_report(struct bench *b, const struct load *l, struct way *w, uint32_t flows,
 	const struct meter *m);
 
-// After the last value: the phases are of other turns than the whole, and have to agree with it.
+// After the last value: the phases are of other turns than the whole, and have to agree with it. Where
+// they differ by more than 5 % the run fails; where only some of the values do, there is a note.
 void way_check(struct bench *b, const struct way *w);
 
 #endif

@@ -131,6 +131,24 @@ void host_count(struct core_host *h, bool disturbed)
 	h->new_cycles = h->new_events = 0;
 }
 
+static void seen(struct core_host *h)
+{
+	uint64_t now = rte_rdtsc();
+
+	if (now - atomic_load_explicit(&h->seen_tsc, memory_order_relaxed) > h->late_tsc)
+		add(&h->gaps, 1);
+	atomic_store_explicit(&h->seen_tsc, now, memory_order_release);
+}
+
+bool host_ran(struct core_host *h, uint64_t *gaps)
+{
+	uint64_t last = atomic_load_explicit(&h->seen_tsc, memory_order_acquire);
+	uint64_t before = *gaps;
+
+	*gaps = atomic_load_explicit(&h->gaps, memory_order_relaxed);
+	return *gaps == before && (int64_t)(rte_rdtsc() - last) <= (int64_t)h->late_tsc;
+}
+
 static int pin(int cpu)
 {
 	cpu_set_t set;
@@ -195,8 +213,10 @@ static void *work(void *arg)
 		if (is == HOST_RUNNING) {
 			uint64_t lost = core_taken_away();
 
-			for (unsigned i = 0; i < ROUNDS; i++)
+			for (unsigned i = 0; i < ROUNDS; i++) {
 				host_round(h);
+				seen(h);
+			}
 			host_count(h, core_taken_away() != lost);
 		} else {
 			usleep(PAUSE_US);

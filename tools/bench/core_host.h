@@ -28,6 +28,7 @@ struct core_host {
 	struct ob_channel *ch;
 	struct ob_host_info info;
 	uint64_t tsc_overhead; // of reading the clock
+	uint64_t late_tsc; // a round that takes longer: the thread was not running
 	uint64_t taken; // entries of the event ring
 	uint64_t new_cycles, new_events; // not counted yet
 	pthread_t thread;
@@ -39,6 +40,9 @@ struct core_host {
 	alignas(64) _Atomic uint64_t cycles; // of rounds in which there was something to do
 	_Atomic uint64_t events; // of the application
 	_Atomic uint64_t accepted;
+	// Of the thread: when it last ended a round, and how often one came late.
+	_Atomic uint64_t seen_tsc;
+	_Atomic uint64_t gaps;
 };
 
 // Starts the thread, which attaches and listens, and then is paused. The engine must be turning
@@ -54,6 +58,8 @@ static inline enum host_state host_is(struct core_host *h)
 // thrown away when the kernel took the CPU meanwhile.
 void host_round(struct core_host *h);
 void host_count(struct core_host *h, bool disturbed);
+// Whether its own thread was always running since `gaps` was read; sets that for the next time.
+bool host_ran(struct core_host *h, uint64_t *gaps);
 // Detaches and ends the thread. The engine must be turning in another thread, or be gone.
 void host_join(struct core_host *h);
 

@@ -10,6 +10,7 @@
 #include "tools/bench/core_pkt.h"
 
 #define OPENING HOST_BACKLOG // handshakes under way while flows are established
+#define HOST_LATE_US 300u
 #define SPARE 256u // connections beside the flows
 #define OPEN_MAX_S 120u
 #define IN_FLIGHT 4096u // full segments to the peer: what its windows come to, if each is no less
@@ -177,6 +178,7 @@ static int start_host(struct rig *r, enum peer_load load, uint32_t flows)
 	h->slots = flows + SPARE > 4096 ? flows + SPARE : 4096;
 	h->no_huge = r->o->no_huge;
 	h->tsc_overhead = r->o->tsc_overhead;
+	h->late_tsc = HOST_LATE_US * (r->o->tsc_hz / 1000000);
 	rc = host_start(h);
 	return rc ? rc : wait_host(r, HOST_PAUSED);
 }

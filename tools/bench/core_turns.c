@@ -2,7 +2,7 @@
 #include "tools/bench/core_rig.h"
 
 #define SLICE_US 700u // turns of one kind, then of one or the other
-#define SLICES_MIN 20u // undisturbed ones of a measurement
+#define SLICES_MIN 60u // undisturbed ones of a measurement
 #define LONGER_MAX 10 // times as long as it should take, for want of these
 
 static uint64_t ops(const struct rig *r)
@@ -101,9 +101,11 @@ static void slice(struct rig *r, bool staged, struct meter *m)
 {
 	uint64_t end = rte_rdtsc() + SLICE_US * (r->o->tsc_hz / 1000000);
 	uint64_t lost = core_taken_away(), before = ops(r);
-	bool disturbed;
 	struct meter s = {0};
+	uint64_t gaps = 0;
+	bool disturbed;
 
+	host_ran(&r->host, &gaps);
 	do {
 		around(r);
 		if (staged)
@@ -112,9 +114,9 @@ static void slice(struct rig *r, bool staged, struct meter *m)
 			plain_turn(r, &s);
 	} while (rte_rdtsc() < end);
 	m->slices++;
-	// That time was not the engine's; nor is the next one what it would have been: its caches are
+	// That time was not the engine's, or it had nobody to work with; nor is the next one what it would have been: its caches are
 	// somebody else's.
-	disturbed = core_taken_away() != lost;
+	disturbed = core_taken_away() != lost || (!r->same && !host_ran(&r->host, &gaps));
 	if (disturbed || m->cold)
 		m->discarded++;
 	else
