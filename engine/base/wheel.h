@@ -10,7 +10,7 @@
 
 #define WHEEL_TICK_US 128u
 #define WHEEL_LEVELS 4u
-#define WHEEL_BITS 8u
+#define WHEEL_BITS 11u
 #define WHEEL_SLOTS (1u << WHEEL_BITS)
 #define WHEEL_NIL UINT32_MAX
 

@@ -1,7 +1,9 @@
 // Taking requests from the rings of all hosts, once a turn.
+#include <rte_prefetch.h>
+
 #include "engine/hostif/requests.h"
 
-#define PREFETCH_AHEAD 4u
+#define PREFETCH_AHEAD 16u
 #define ABORTS_AHEAD 1024u // entries looked at behind a send that waits
 
 // A send waits for descriptors. Only connections that end may give them back, so that aborts behind
@@ -15,6 +17,24 @@ static void aborts_ahead(struct call *x, uint32_t n)
 		atomic_signal_fence(memory_order_seq_cst);
 		if (ahead.q.op == OB_RQ_ABORT)
 			request_abort(&ahead);
+	}
+}
+
+// What requests ahead will touch: the entry of the far one, and, by what the near one says so far, its
+// slot and the beginning of its data. A wrong word of the host's makes for a useless prefetch.
+static void prefetch_ahead(struct hostif_chan *c, uint32_t left)
+{
+	const struct host_mem *m = c->host->mem;
+
+	if (left > PREFETCH_AHEAD)
+		rte_prefetch0(ob_ring_at(&c->req, PREFETCH_AHEAD));
+	if (left > PREFETCH_AHEAD / 2) {
+		const struct ob_req *q = ob_ring_at(&c->req, PREFETCH_AHEAD / 2);
+
+		if (q->slot < c->host->n_slots)
+			rte_prefetch0(&c->host->slots[q->slot]);
+		if (q->op == OB_RQ_SEND)
+			rte_prefetch0(m->base + q->send.arena_off);
 	}
 }
 
@@ -36,8 +56,7 @@ static uint32_t chan_requests(struct hostif *h, struct hostif_chan *c)
 		// Without room for an answer no question is taken.
 		if (!c->host->ending_us && !ev_room(h, c, 1))
 			break;
-		if (i + PREFETCH_AHEAD < burst)
-			__builtin_prefetch(ob_ring_at(&c->req, PREFETCH_AHEAD));
+		prefetch_ahead(c, burst - i);
 		memcpy(&x.q, ob_ring_at(&c->req, 0), sizeof(x.q));
 		// What was checked is what is used: the copy is not made again.
 		atomic_signal_fence(memory_order_seq_cst);
@@ -77,7 +96,7 @@ uint32_t hostif_requests(struct hostif *h)
 			host_kill(h, host, &h->cnt->host_fault);
 		for (uint32_t k = 0; k < host->n_chans && host_up(host); k++) {
 			if (k + 1 < host->n_chans)
-				__builtin_prefetch(&host->chans[k + 1].shm->req.tail);
+				rte_prefetch0(&host->chans[k + 1].shm->req.tail);
 			n += chan_requests(h, &host->chans[k]);
 		}
 		if (host->ending_us)

@@ -201,8 +201,10 @@ static void input_burst(struct tcp *t, struct seg_in *segs, unsigned n)
 
 		if (!(hits >> i & 1) || tcp_id_is_half(t, id))
 			continue;
-		__builtin_prefetch(tcp_rec(t, id));
 		__builtin_prefetch(&t->soft_of[id]);
+		__builtin_prefetch(tcp_rec(t, id), 1);
+		__builtin_prefetch(&tcp_rec(t, id)->laddr);
+		__builtin_prefetch(&t->wheel.nodes[id], 1);
 	}
 	for (unsigned i = 0; i < n; i++) {
 		uint32_t id = hits >> i & 1 ? (uint32_t)(uintptr_t)data[i] : TCP_NONE;

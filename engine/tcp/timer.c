@@ -1,6 +1,7 @@
 // Timers: retransmission (RFC 6298), zero-window probes (RFC 9293 section 3.8.6.1), delayed ACKs,
 // the limit of FIN-WAIT-2.
 #include <errno.h>
+#include <rte_prefetch.h>
 
 #include "engine/tcp/internal.h"
 
@@ -80,6 +81,28 @@ void conn_timeout(struct tcp *t, uint32_t conn)
 		conn_timer(t, s);
 }
 
+// Timers of a burst belong to connections that were not looked at for a while: their lines are asked
+// for together, in the order in which they lead to each other. (rte_prefetch0, here and where a
+// function does nothing else: gcc takes one with __builtin_prefetch alone for pure, and drops the call.)
+static void prefetch_due(const struct tcp *t, const uint32_t *ids, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		if (tcp_id_is_half(t, ids[i]))
+			continue;
+		rte_prefetch0(&t->soft_of[ids[i]]);
+		rte_prefetch0(tcp_rec(t, ids[i]));
+	}
+	for (unsigned i = 0; i < n; i++) {
+		const struct tcp_soft *s
+			= tcp_id_is_half(t, ids[i]) ? NULL : tcp_soft_held(t, ids[i]);
+
+		if (s) {
+			rte_prefetch0(s);
+			rte_prefetch0(&s->ack_at);
+		}
+	}
+}
+
 void tcp_timers(struct tcp *t)
 {
 	uint32_t ids[TIMER_BURST];
@@ -87,6 +110,8 @@ void tcp_timers(struct tcp *t)
 
 	do {
 		n = wheel_advance(&t->wheel, t->now_us, ids, TIMER_BURST);
+		if (n > 1)
+			prefetch_due(t, ids, n);
 		for (unsigned i = 0; i < n; i++) {
 			if (tcp_id_is_half(t, ids[i]))
 				half_timeout(t, ids[i]);
