@@ -6,6 +6,7 @@
 #
 # timeout: 180
 # quick
+# sanitized
 set -u
 . "$(dirname "$0")/../../tools/lib.sh"
 . "$OB_ROOT/tests/netns/lib/replay.sh"

@@ -154,7 +154,7 @@ int app_events(struct app *a, struct env *env)
 static void read_all(struct app *a, struct live *l, struct env *env)
 {
 	struct iovec iov[16];
-	int n;
+	int n = -1;
 
 	while (!l->failed && (n = ob_peek(a->ch, l->conn, iov, 16)) > 0) {
 		size_t all = 0;

@@ -23,6 +23,7 @@ struct rig {
 	struct env env;
 	struct sent sent[64];
 	unsigned n;
+	uint16_t win; // the engine's
 };
 
 static void take(void *arg, const struct live *l, const struct out_seg *o, int64_t off,
@@ -46,6 +47,7 @@ static void rig_begin(struct rig *r)
 	r->env = (struct env){.sink = {take, rig}, .speed = 1, .mtu = 1500, .now_ns = 1000 * MS};
 	r->l.start_ns = r->env.now_ns;
 	r->n = 0;
+	r->win = 60000;
 }
 
 static void rig_end(struct rig *r)
@@ -63,7 +65,7 @@ static void engine(
 	struct packet p = {.seq = (uint32_t)(IRS + 1 + seq),
 		.ack = (uint32_t)(ISN + 1 + ack),
 		.flags = flags,
-		.win = 60000,
+		.win = r->win,
 		.sport = 80,
 		.payload = payload,
 		.payload_bytes = len,
@@ -190,6 +192,46 @@ static void pretended_loss(void)
 	rig_end(r);
 }
 
+// No more is unacknowledged than in the capture and two segments, and nothing past the engine's window.
+static void flight_and_window(void)
+{
+	struct rig rig, *r = &rig;
+	struct fix *f = &r->fix;
+
+	fix_init(f);
+	fix_handshake(f);
+	for (uint32_t i = 0; i < 4; i++)
+		C(.seq = i * 1000, .flags = TCP_ACK, .len = 1000);
+	S(.ack = 4000, .flags = TCP_ACK);
+	C(.seq = 4000, .flags = TCP_ACK, .len = 1000);
+	C(.seq = 5000, .flags = TCP_ACK, .len = 1000);
+	rig_begin(r);
+	at(r, 1000);
+	engine(r, -1, 0, TCP_SYN | TCP_ACK, 0, 0);
+	at(r, 1000);
+	CU_ASSERT(r->n == 6 && r->l.wait == WAIT_FLIGHT);
+	engine(r, 0, 1999, TCP_ACK, 0, 0);
+	at(r, 1001);
+	CU_ASSERT(r->n == 6 && r->l.wait == WAIT_FLIGHT);
+	r->l.engine_edge = 5500;
+	r->win = 0;
+	engine(r, 0, 4000, TCP_ACK, 0, 0);
+	at(r, 1002);
+	CU_ASSERT(r->n == 7 && r->sent[6].off == 4000 && r->l.wait == WAIT_WINDOW);
+	engine(r, 0, 5000, TCP_ACK, 0, 0);
+	at(r, 1003);
+	at(r, 1301);
+	CU_ASSERT(r->n == 7);
+	at(r, 1304);
+	CU_ASSERT(r->n == 8 && r->env.totals.fallback_probes == 1 && r->sent[7].bytes == 0
+		&& r->sent[7].off == 4999);
+	r->win = 1000;
+	engine(r, 0, 5000, TCP_ACK, 0, 0);
+	at(r, 1305);
+	CU_ASSERT(r->n == 9 && r->sent[8].off == 5000 && r->sent[8].bytes == 1000);
+	rig_end(r);
+}
+
 // What can be wrong with an engine.
 static void wrong_engines(void)
 {
@@ -286,6 +328,7 @@ void suite_peer(void)
 	CU_add_test(s, "a late answer", late_answer);
 	CU_add_test(s, "an ACK that the engine cannot wait for", stretch_ack);
 	CU_add_test(s, "a loss that the capture shows", pretended_loss);
+	CU_add_test(s, "flight and window", flight_and_window);
 	CU_add_test(s, "wrong engines", wrong_engines);
 	CU_add_test(s, "numbers and options", numbers_and_options);
 }
