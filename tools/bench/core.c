@@ -27,6 +27,7 @@ static struct rig_opts opts
 	= {.engine_cpu = 1, .host_cpu = 0, .depth = 64, .train = 8, .delack_us = 40000};
 static uint64_t fixed_ops;
 static uint32_t only_flows;
+static bool realtime;
 
 static const struct bench_option core_options[] = {
 	{"flows", "N", "this many flows instead of those that the suite has"},
@@ -35,6 +36,7 @@ static const struct bench_option core_options[] = {
 	{"delack-us", "N", "the peer's delay of acknowledgements (40000)"},
 	{"engine-cpu", "N", "CPU of the engine (1)"},
 	{"host-cpu", "N", "CPU of the host where it is not the engine's (0)"},
+	{"realtime", NULL, "others wait for the two CPUs meanwhile (SCHED_RR); needs root"},
 	{"set", "SECTION.OPTION=V", "an option of the engine's configuration; can be repeated"},
 	{"no-huge", NULL, "ordinary pages for everything"},
 	{"ops", "N", "so many operations, counted, host on the engine's CPU: for callgrind"},
@@ -78,6 +80,8 @@ static int core_option(struct bench *b, const char *name, const char *value)
 	} else if (strcmp(name, "host-cpu") == 0) {
 		rc = take_number(value, 0, 1023, &n);
 		opts.host_cpu = (int)n;
+	} else if (strcmp(name, "realtime") == 0) {
+		realtime = true;
 	} else if (strcmp(name, "ops") == 0) {
 		rc = take_number(value, 1, 1000000000, &fixed_ops);
 	}
@@ -225,6 +229,7 @@ static void say_settings(struct bench *b)
 	bench_set_number(b, "engine_cpu", opts.engine_cpu);
 	bench_set_number(b, "host_cpu", opts.host_cpu);
 	bench_set_number(b, "clock_cycles", (double)opts.tsc_overhead);
+	bench_set_number(b, "realtime", realtime);
 	bench_set_text(b, "set", text);
 	bench_set_text(b, "memory", opts.no_huge ? "normal" : "huge");
 	if (fixed_ops)
@@ -239,6 +244,11 @@ static int suite_run(struct bench *b)
 	if (!both_cpus() || opts.engine_cpu == opts.host_cpu) {
 		bench_fail(b, "CPUs %d and %d are not both there for this process: two are needed",
 			opts.engine_cpu, opts.host_cpu);
+		return 0;
+	}
+	// Threads that are made later have it too.
+	if (realtime && sched_setscheduler(0, SCHED_RR, &(struct sched_param){1})) {
+		bench_fail(b, "--realtime: %s", strerror(errno));
 		return 0;
 	}
 	rc = start_eal();

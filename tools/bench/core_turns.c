@@ -3,7 +3,7 @@
 
 #define SLICE_US 700u // turns of one kind, then of one or the other
 #define SLICES_MIN 60u // undisturbed ones of a measurement
-#define LONGER_MAX 10 // times as long as it should take, for want of these
+#define LONGER_MAX 5 // times as long as it should take, for want of these
 
 static uint64_t ops(const struct rig *r)
 {
