@@ -288,7 +288,7 @@ static inline struct tcp_soft *tcp_soft_held(const struct tcp *t, uint32_t conn)
 struct tcp_soft *tcp_soft(struct tcp *t, uint32_t conn);
 
 // Throws the soft state of a connection away and learns it again from the hard record, as a
-// successor would. tcp_amnesia() does so for random connections, at `ppm` per turn each.
+// successor would. tcp_amnesia() does so for random connections, at `ppm` each.
 void tcp_forget(struct tcp *t, uint32_t conn);
 void tcp_amnesia(struct tcp *t, uint64_t ppm);
 

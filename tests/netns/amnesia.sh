@@ -31,13 +31,13 @@ wire_up
 look before
 transfers good 20000000 1000000
 look good
-# How often depends on how many turns the transfers take, and that on the machine.
-check before good 'tcp_soft_rebuilt > 5000 and tcp_timeout == 0 and tcp_reset_rx == 0'
+# Some in each turn that takes packets; how many such turns it takes is the machine's choice.
+check before good 'tcp_soft_rebuilt > 1000 and tcp_timeout == 0 and tcp_reset_rx == 0'
 stop_pid "$wire"
 wire_up --seed 11 --loss 0.01 --reorder 0.01 --dup 0.01
 transfers bad 5000000 200000
 look bad
-check good bad 'tcp_soft_rebuilt > 2000 and tcp_ooo_segs > 0 and tcp_timeout == 0'
+check good bad 'tcp_soft_rebuilt > 300 and tcp_ooo_segs > 0 and tcp_timeout == 0'
 python3 -c '
 import json, sys
 a, b, c = (json.load(open(f"{sys.argv[1]}/{n}.counters.json")) for n in ("before", "good", "bad"))
