@@ -91,9 +91,12 @@ check_clang_build() {
 	CC=clang-14 configure build-clang --buildtype=release -Db_ndebug=false -Dwerror=true &&
 		run ninja -C build-clang
 }
-check_sanitizers() {
+build_sanitized() {
 	configure build-asan --buildtype=debugoptimized -Db_sanitize=address,undefined &&
-		run ninja -C build-asan || return 1
+		run ninja -C build-asan
+}
+check_sanitizers() {
+	build_sanitized || return 1
 	export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 	run meson test -C build-asan --no-rebuild --print-errorlogs --timeout-multiplier 5 \
 		--suite unit --suite host
@@ -103,7 +106,7 @@ check_sanitizers() {
 # often are, shows no leak; the engine, which every test starts, ends by itself.
 check_sanitizers_netns() {
 	local file name limit status=0 began
-	[ -x build-asan/bin/outboard-engine ] || check_sanitizers || return 1
+	build_sanitized || return 1
 	reports=$(mktemp -d)
 	cleanup_push rm -rf "$reports"
 	chmod 1777 "$reports" # one test's programs are nobody's
