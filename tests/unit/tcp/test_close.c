@@ -245,6 +245,22 @@ static void test_time_wait(void)
 	bench_free(b);
 }
 
+// TIME-WAIT answers without timestamps where only the peer had offered them.
+static void test_time_wait_no_ts(void)
+{
+	struct bench *b = bench_new();
+
+	b->cfg.tcp_timestamps = false;
+	establish(b, .ts_val = 1000);
+	host_close(b);
+	inject(b, .ack = 2);
+	inject(b, .flags = TCP_FIN | TCP_ACK, .seq = 1, .ack = 2);
+	flush(b);
+	inject(b, .flags = TCP_FIN | TCP_ACK, .seq = 1, .ack = 2);
+	expect(b, .flags = TCP_ACK, .seq = 2, .ack = 2, .ts_val = -1);
+	bench_free(b);
+}
+
 static void to_time_wait(struct bench *b, bool ts)
 {
 	establish(b, .ts_val = ts ? 1000 : ANY);
@@ -407,6 +423,7 @@ int main(void)
 		{"the FIN is behind all data", test_fin_behind_data},
 		{"FIN-WAIT-2 ends", test_fin_wait_2},
 		{"TIME-WAIT", test_time_wait},
+		{"TIME-WAIT without timestamps", test_time_wait_no_ts},
 		{"TIME-WAIT is reused (RFC 6191)", test_reuse},
 		{"no connect from TIME-WAIT", test_connect_in_time_wait},
 		{"a close with data unread", test_unread},
