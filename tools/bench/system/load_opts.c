@@ -36,7 +36,7 @@ static enum load_case case_of(char **argv, int i)
 static void watch(struct load_opts *o, char **argv, int i)
 {
 	struct load_watch *w = &o->watch[o->n_watch];
-	int pid;
+	int pid = 0;
 
 	if (o->n_watch == LOAD_WATCH_MAX || sscanf(argv[i + 1], "%15[a-z]=%d", w->name, &pid) != 2)
 		bad(argv[0], "--watch");
