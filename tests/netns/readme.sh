@@ -4,13 +4,14 @@
 #
 #   R-eng: engine        R-peer: a kernel, 10.77.0.2
 #
-# timeout: 180
+# timeout: 300
 set -u
 . "$(dirname "$0")/../../tools/lib.sh"
 guard_signals "$@"
 require_root
 cd "$OB_ROOT" || exit 1
 R=$(ob_name readme)
+export OB_PREFIX
 dir=$(mktemp -d)
 cleanup_push rm -rf "$dir"
 
@@ -107,6 +108,24 @@ tried 'ip netns exec try-peer outboard-replay tests/captures/upload.pcap --copie
 grep -q 'million packets a second' "$dir/out" || die "replay --raw: $(cat "$dir/out")"
 tried 'outboard-replay --raw tests/captures/upload.pcap'
 tried 'outboard-replay' "as above"
+
+echo "--- measuring"
+# How short they are makes the figures worthless, and a busy machine a failure of core's own checks.
+measured() {
+	"$OB_BIN/outboard-bench" "$@" --repeat 1 --json >"$dir/$1.json" 2>"$dir/out"
+	python3 - "$dir/$1.json" <<<'import json, sys; assert json.load(open(sys.argv[1]))["figures"]' ||
+		die "outboard-bench $*: $(cat "$dir/out")"
+}
+measured core --seconds 0.02 --case 'core.echo.flows=64.*'
+tried 'outboard-bench core --json >core.json' "one case, short"
+measured system --seconds 0.1 --case 'system.memif.echo.conns=64.*'
+tried 'outboard-bench system --json >system.json' "one case, short"
+run_quiet tools/report.sh --out "$dir/results" "$dir/core.json" "$dir/system.json" || die "tools/report.sh"
+[ -s "$dir/results/core.md" ] && [ -s "$dir/results/system.md" ] || die "no pages"
+tried 'tools/report.sh core.json system.json' "to another folder"
+"$OB_BIN/outboard-bench" compare docs/results/core.json "$dir/core.json" >"$dir/out" 2>&1 || die "compare: $(cat "$dir/out")"
+tried 'outboard-bench compare docs/results/core.json core.json'
+tried 'outboard-bench' "as above"
 
 echo "--- a real NIC"
 run_quiet tools/setup.sh || die "tools/setup.sh"

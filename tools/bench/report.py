@@ -117,7 +117,7 @@ set yrange [0:*]
                 ["build", self.cell("build", "version", "revision", "compiler", "type", "dpdk")],
                 ["meanwhile", self.cell("machine", "load_before", "wall_s", "steal_s", "others_cpu_s",
                                         "involuntary_switches")]]
-        rows += [[key, str(value)] for key, value in self.data.get("settings", {}).items()]
+        rows += [[key, str(v)] for key, v in self.data.get("settings", {}).items() if v != ""]
         self.add(table(["of this run", ""], rows).replace("--:", ":--"))
         for kind in ("notes", "failures"):
             for line in self.data.get(kind, []):
