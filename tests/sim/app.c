@@ -164,7 +164,7 @@ static void at_end(struct end *e)
 	struct sim *s = e->host->node->sim;
 
 	e->eof = true;
-	if (from->host && (e->rcvd != from->sent || !from->shut))
+	if (e->rcvd != from->sent || !from->shut)
 		sim_fail(s, "flow %u: end %u sees the end of the stream at %llu of %llu bytes",
 			e->flow->id, side_of(e), (unsigned long long)e->rcvd,
 			(unsigned long long)from->sent);

@@ -300,6 +300,8 @@ static void happen(struct sim *s, const struct event *e)
 		break;
 	case FOR_GOOD:
 		s->wire.dark_until_us = SIM_NEVER;
+		for (unsigned i = 0; i < s->n_flows; i++)
+			s->flows[i].may_fail = true;
 		break;
 	case HEAL:
 		faults_heal(s);
@@ -327,6 +329,7 @@ void faults_heal(struct sim *s)
 {
 	uint64_t dark = s->wire.dark_until_us;
 
+	s->healed = true;
 	wire_heal(&s->wire);
 	if (dark == SIM_NEVER)
 		s->wire.dark_until_us = dark;

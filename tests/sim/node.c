@@ -85,7 +85,7 @@ static unsigned port_give(void *dev, struct rte_mbuf **pkts, unsigned max)
 	struct sim *s = n->sim;
 	unsigned take = max;
 
-	if (s->plan.tx_refuse_ppm && !s->quiet && draw_odds(&n->draw, s->plan.tx_refuse_ppm)) {
+	if (s->plan.tx_refuse_ppm && !s->healed && draw_odds(&n->draw, s->plan.tx_refuse_ppm)) {
 		take = (unsigned)draw_below(&n->draw, max);
 		FIRED_N(s, tx_refused, max - take);
 	}
@@ -269,6 +269,9 @@ void node_close(struct node *n)
 		n->sim->stats->counter[i] += c[i];
 		sim_hash_word(n->sim, c[i]);
 	}
+	FIRED_N(n->sim, ring_full, n->core->cnt.ev_put_off);
+	if (n->sim->plan.give_up)
+		FIRED_N(n->sim, give_up, n->core->cnt.tcp_timeout);
 	while (n->n_rx)
 		rte_pktmbuf_free(n->rx[(n->rx_head + --n->n_rx) % NODE_RX]);
 	control_fini(&n->control);

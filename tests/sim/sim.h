@@ -162,6 +162,7 @@ struct sim {
 	unsigned n_flows;
 	struct fault_plan *faults;
 	struct draw draw_app;
+	bool healed; // faults are over
 	bool quiet; // the applications have ended
 	bool may_break; // connections may end by errors in this seed
 	bool scarce; // resources are so few that connections may be refused
