@@ -13,6 +13,10 @@ struct tcp_view {
 	uint8_t flags;
 	bool has_ts;
 	uint32_t ts_val, ts_ecr;
+	unsigned n_sack;
+	struct {
+		uint32_t from, to;
+	} sack[4];
 	const uint8_t *data;
 	uint32_t len;
 };

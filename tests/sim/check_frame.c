@@ -4,7 +4,13 @@
 #include <rte_ip.h>
 #include <rte_tcp.h>
 
+#include "engine/tcp/reass.h"
 #include "tests/sim/check.h"
+
+static uint32_t get32(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
 
 static void read_options(struct tcp_view *v, const uint8_t *o, unsigned n)
 {
@@ -17,10 +23,12 @@ static void read_options(struct tcp_view *v, const uint8_t *o, unsigned n)
 			return;
 		if (o[i] == 8 && o[i + 1] == 10) {
 			v->has_ts = true;
-			v->ts_val = (uint32_t)o[i + 2] << 24 | (uint32_t)o[i + 3] << 16
-				| (uint32_t)o[i + 4] << 8 | o[i + 5];
-			v->ts_ecr = (uint32_t)o[i + 6] << 24 | (uint32_t)o[i + 7] << 16
-				| (uint32_t)o[i + 8] << 8 | o[i + 9];
+			v->ts_val = get32(o + i + 2);
+			v->ts_ecr = get32(o + i + 6);
+		}
+		for (unsigned k = 2; o[i] == 5 && k + 8 <= o[i + 1] && v->n_sack < 4; k += 8) {
+			v->sack[v->n_sack].from = get32(o + i + k);
+			v->sack[v->n_sack++].to = get32(o + i + k + 4);
 		}
 		i += o[i + 1];
 	}
@@ -106,6 +114,24 @@ static void check_ack(struct node *n, const struct tcp_view *v, const struct rec
 		wrong(n, v, "advertises an edge that is not committed");
 }
 
+// What lies behind a gap is said in every bare ACK, the latest first (RFC 2018 section 4).
+static void check_sack(struct node *n, const struct tcp_view *v, const struct rec *r, uint32_t id)
+{
+	const struct tcp *t = &n->core->tcp;
+	const struct tcp_soft *s = tcp_soft_held(t, id);
+	uint32_t from[1], to[1];
+
+	if (v->n_sack && !(r->opts & OB_NEG_SACK))
+		wrong(n, v, "SACK was not negotiated");
+	if (!(r->opts & OB_NEG_SACK) || !s || s->ooo == STATE_NIL || v->len || (v->flags & TCP_FIN)
+		|| ooo_sack(&t->ooo[s->ooo], r->irs + 1, from, to, 1) == 0)
+		return;
+	for (unsigned i = 0; i < v->n_sack; i++)
+		if (v->sack[i].from == from[0] && v->sack[i].to == to[0])
+			return;
+	wrong(n, v, "does not say what is held behind a gap");
+}
+
 static void check_data(
 	struct node *n, const struct tcp_view *v, const struct rec *r, struct shadow *sh)
 {
@@ -155,6 +181,7 @@ void check_frame(struct node *n, const uint8_t *frame, uint32_t len)
 	sh = &n->shadow[id];
 	check_ack(n, &v, &n->st.recs[id]);
 	check_data(n, &v, &n->st.recs[id], sh);
+	check_sack(n, &v, &n->st.recs[id], id);
 	if (v.has_ts != !!(n->st.recs[id].opts & OB_NEG_TS))
 		wrong(n, &v, "timestamps are not as negotiated");
 	if (v.has_ts && sh->ts_known && (int32_t)(v.ts_val - sh->ts_sent) < 0)

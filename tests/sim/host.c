@@ -35,8 +35,8 @@ static void options(struct ob_attach_opts *o, const struct host *h)
 	o->accept_slots = SLOTS;
 	o->connect_slots = SLOTS;
 	o->rx_buf_bytes = (uint32_t)buf;
-	o->rx_bytes = (p->rx_bufs ? p->rx_bufs : 512) * 2048 / buf * buf;
-	o->tx_bytes = (p->tx_slabs ? p->tx_slabs : 2) * 65536 * h->n_chans;
+	o->rx_bytes = (p->rx_bufs ? p->rx_bufs : 160) * 2048 / buf * buf;
+	o->tx_bytes = (p->tx_slabs ? p->tx_slabs : 1) * 65536 * h->n_chans;
 	o->sndbuf_bytes = p->sndbuf_bytes ? (uint32_t)p->sndbuf_bytes : 65536;
 }
 
