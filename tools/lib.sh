@@ -209,6 +209,8 @@ huge_free() {
 	read -r free 2>/dev/null </sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages
 	echo "$free"
 }
+# Whether any process has hugepages mapped, as far as this one can see.
+others_use_huge() { grep -lE 'hugepage|/memfd:.*huge' /proc/[0-9]*/maps 2>/dev/null | grep -q .; }
 # The EAL arguments that this machine's memory asks for: none with hugepages.
 eal_memory() {
 	[ "$(huge_free)" -ge "$OB_HUGE_MIN" ] && return 0

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Sets up, builds and tests.
 #
-#   tools/test.sh [--suite NAME]... [--quick] [--minutes M]
+#   tools/test.sh [--suite NAME]... [--quick] [--only PATTERN] [--minutes M]
 #
 # Suites: unit sim regress host netns posix failover fuzz style. A suite is what meson knows by that
 # name, and every executable *.sh and *.py in tests/NAME/. Such a script says "# timeout: SECONDS"
 # (default 120), "# quick" when it belongs to --quick, and exits with 77 and a reason to skip. It is
 # handed OB_PREFIX, which its namespaces and instances begin with; what it leaves behind makes it
-# fail. --minutes is what the simulator and the fuzzers may take. With CI=true a skip is a failure
-# unless tests/skips.txt has a line "suite/name reason", and so is an empty suite.
+# fail. --only leaves out the scripts whose name, without its ending, does not fit. --minutes is what
+# the simulator and the fuzzers may take. With CI=true a skip is a failure unless tests/skips.txt has
+# a line "suite/name reason", and so is an empty suite.
 #
 # Logs: build/test-logs/. Last line: N passed, N failed[, N skipped]. Exit status 1 on any failure.
 set -u
@@ -19,14 +20,14 @@ cd "$OB_ROOT" || exit 1
 
 all_suites=(style unit host sim regress netns posix failover fuzz)
 quick_suites=(style unit host netns)
-suites=() named= quick= minutes=
+suites=() named= quick= only= minutes=
 build=$OB_ROOT/build
 logs=$build/test-logs
 prefix=obt$$
 passed=0 failed=0 skipped=0 serial=0
 
 usage() {
-	echo "usage: tools/test.sh [--suite NAME]... [--quick] [--minutes M]" >&2
+	echo "usage: tools/test.sh [--suite NAME]... [--quick] [--only PATTERN] [--minutes M]" >&2
 	echo "suites: ${all_suites[*]}" >&2
 	exit 2
 }
@@ -39,6 +40,11 @@ while [ $# -gt 0 ]; do
 		shift
 		;;
 	--quick) quick=1 ;;
+	--only)
+		[ $# -ge 2 ] || usage
+		only=$2
+		shift
+		;;
 	--minutes)
 		[[ $# -ge 2 && $2 =~ ^[0-9]+([.][0-9]+)?$ ]] || usage
 		minutes=$2
@@ -218,6 +224,8 @@ run_scripts() {
 	for file in $(scripts_of "$1"); do
 		[ -z "$quick" ] || [ "$1" != netns ] || [ -n "$(said "$file" quick)" ] || continue
 		name=$(basename "$file")
+		# shellcheck disable=SC2053
+		[ -z "$only" ] || [[ ${name%.*} == $only ]] || continue
 		limit=$(said "$file" timeout)
 		limit=${limit// /}
 		run_one "$1" "${name%.*}" "${limit:-120}" "$file"
@@ -263,7 +271,6 @@ run_suite() {
 # --- hugepages -----------------------------------------------------------------------------------
 
 # Somebody else's engines are not this run's business.
-others_use_huge() { grep -lE 'hugepage|/memfd:.*huge' /proc/[0-9]*/maps 2>/dev/null | grep -q .; }
 huge_as_before() { [ "$(huge_free)" -ge "$huge_before" ]; }
 check_huge() {
 	local start

@@ -130,6 +130,7 @@ kill -KILL "$ENGINE_PID"
 wait_for 5 pid_gone "$ENGINE_PID" || die "the engine survives SIGKILL"
 kill_group "$httpd"
 ctl "$ENGINE_SOCKET" stat 2>/dev/null && die "a killed engine answers"
+OB_HUGE_MIN=0 # the hugepages that it held are the next one's
 engine_up
 capture_stop "$dir/killed.pcapng"
 [ "$(captured "$dir/killed.pcapng" icmp)" -gt 0 ] || die "that capture is lost"
