@@ -209,8 +209,11 @@ huge_free() {
 	read -r free 2>/dev/null </sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages
 	echo "$free"
 }
-# Whether any process has hugepages mapped, as far as this one can see.
-others_use_huge() { grep -lE 'hugepage|/memfd:.*huge' /proc/[0-9]*/maps 2>/dev/null | grep -q .; }
+# Whether every process of this machine is seen from here; the number is that of the kernel's first
+# PID namespace.
+sees_all() { [ "$(readlink /proc/self/ns/pid)" = 'pid:[4026531836]' ]; }
+# Whether other processes use hugepages, or could without being seen, as from a container.
+others_use_huge() { ! sees_all || grep -lE 'hugepage|/memfd:.*huge' /proc/[0-9]*/maps 2>/dev/null | grep -q .; }
 # The EAL arguments that this machine's memory asks for: none with hugepages.
 eal_memory() {
 	[ "$(huge_free)" -ge "$OB_HUGE_MIN" ] && return 0

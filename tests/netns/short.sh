@@ -24,12 +24,14 @@ at_rest() {
 		grep -q '"time_wait": 0,' "$dir/rest.json"
 }
 # huge: how many kB of hugepages the engine and the host that stays hold, and how many pages are free;
-# "?" while others, who come and go, use some too.
+# "?" while others, who come and go, use some too or could.
 huge() {
-	cat /proc/[0-9]*/status 2>/dev/null | awk -v ours=" $ENGINE_PID $host " -v free="$(huge_free)" '
+	local unseen=0
+	sees_all || unseen=1
+	cat /proc/[0-9]*/status 2>/dev/null | awk -v ours=" $ENGINE_PID $host " -v free="$(huge_free)" -v others=$unseen '
 		/^Pid:/ { pid = " " $2 " " }
 		/^HugetlbPages:/ && $2 > 0 { index(ours, pid) ? held += $2 : others = 1 }
-		END { print held + 0, others ? "?" : free }'
+		END { print held + 0, others + 0 ? "?" : free }'
 }
 # rest NAME: looks when everything is quiet.
 rest() {
