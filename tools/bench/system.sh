@@ -98,11 +98,6 @@ setting message_bytes 64
 setting host_idle "$host_idle"
 setting cpus "engine $engine_cpu; server on Outboard $host_cpu; server on the kernel $engine_cpu; client $client_cpu; DPDK peer $peer_cpu (it gives the CPU away when it has nothing to do)"
 
-eal=()
-# shellcheck disable=SC2207
-eal=($(eal_memory))
-setting memory "${eal[*]:-hugepages}"
-
 # Others on the machine get less. Where the scheduler groups processes by session, that group counts.
 favoured=(sh -c 'n=$1; shift; { echo "$n" >/proc/self/autogroup; } 2>/dev/null; exec nice -n "$n" "$@"' sh "$nice")
 [ "$nice" != 0 ] || favoured=()
@@ -242,6 +237,13 @@ measure_all() {
 	done
 }
 
+# memory_of WHAT: sets eal to the EAL arguments that the free hugepages ask for now, and says which.
+memory_of() {
+	# shellcheck disable=SC2207
+	eal=($(eal_memory))
+	setting "memory_of_$1" "${eal[*]:-hugepages}"
+}
+
 # --- the wires -------------------------------------------------------------------------------------------
 
 # receive_on NAMESPACE IF CPU: where the kernel handles what it receives: beside the program that reads it.
@@ -280,6 +282,7 @@ veth() {
 	ip -n "$K-eng" addr add $OB_ADDR/24 dev eng0 && ip -n "$K-eng" link set eng0 arp on &&
 		ip -n "$K-eng" route change 10.77.0.0/24 dev eng0 src $OB_ADDR congctl cubic || die "no address"
 	config_copy "$OB_ROOT/configs/veth.cfg" "$dir/veth.cfg" "$V" engine.core=$engine_cpu || die "no configuration"
+	memory_of engine_veth
 	engine_start "$V" "$dir/veth.cfg" -- "${eal[@]}"
 	favour "$ENGINE_PID"
 	setting veth "af_packet on veth, MTU 1500, sums in software at both ends; the kernel's congestion control is cubic"
@@ -288,6 +291,7 @@ veth() {
 	ENGINE_PID=
 }
 
+peer_in=
 peer_ready_or_gone() { grep -qs '^ready' "$dir/peer" || pid_gone "$PEER_PID"; }
 # The peer's configuration: TIME-WAIT is short, because it is the one that closes first.
 peer_config() {
@@ -314,6 +318,17 @@ peer_config() {
 		hosts = 1
 	END
 }
+peer_start() {
+	: >"$dir/peer"
+	env --default-signal=INT,QUIT setsid "${favoured[@]}" "$dpdk_peer" "$dir/peer.cfg" --yield "${eal[@]}" \
+		<"$dir/peer.in" >"$dir/peer" 2>"$dir/peer.err" &
+	PEER_PID=$!
+	cleanup_push kill_group "$PEER_PID"
+	exec {peer_in}>"$dir/peer.in"
+	wait_for 20 peer_ready_or_gone && ! pid_gone "$PEER_PID" && return
+	exec {peer_in}>&-
+	return 1
+}
 memif() {
 	local name
 	name=$(ob_name m)
@@ -321,18 +336,19 @@ memif() {
 		"port.vdev=net_memif0,role=server,id=0,socket-abstract=no,socket=$dir/memif.sock,bsize=2048,rsize=11" ||
 		die "no configuration"
 	netns_up "$name" || die "no namespaces" # for the engine's own; the wire is the socket
+	memory_of engine_memif
 	engine_start "$name" "$dir/memif.cfg" -- "${eal[@]}"
 	favour "$ENGINE_PID"
 	peer_config "$name-p" >"$dir/peer.cfg"
 	cleanup_push instance_clean "$name-p"
 	mkfifo "$dir/peer.in"
-	: >"$dir/peer"
-	env --default-signal=INT,QUIT setsid "${favoured[@]}" "$dpdk_peer" "$dir/peer.cfg" --yield "${eal[@]}" \
-		<"$dir/peer.in" >"$dir/peer" 2>"$dir/peer.err" &
-	PEER_PID=$!
-	cleanup_push kill_group "$PEER_PID"
-	exec {peer_in}>"$dir/peer.in"
-	wait_for 20 peer_ready_or_gone && ! pid_gone "$PEER_PID" || die "no peer: $(tail -n 5 "$dir/peer.err")"
+	memory_of peer
+	peer_start || {
+		# Others may have taken the pages meanwhile.
+		eal=(--no-huge)
+		setting memory_of_peer "--no-huge"
+		peer_start
+	} || die "no peer: $(tail -n 5 "$dir/peer.err")"
 	setting memif "net_memif, rings of 2048 packets, MTU 1500, sums in software at both ends"
 	measure_all memif
 	exec {peer_in}>&-
