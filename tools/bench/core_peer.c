@@ -83,7 +83,8 @@ static void ack_later(struct peer *p, struct peer_flow *f)
 
 static void late_acks(struct peer *p)
 {
-	while (p->late_head != p->late_tail) {
+	// After a pause they are due all at once: no faster than the engine takes them.
+	while (p->late_head != p->late_tail && wire_waiting(p->w) < p->burst) {
 		const struct peer_late *l = &p->late[p->late_head & p->late_mask];
 		struct peer_flow *f = &p->flows[l->flow];
 
