@@ -49,6 +49,7 @@ struct rig {
 	struct rig_seg *out; // what left and was not taken
 	unsigned out_head, out_tail;
 	uint64_t arena; // where the host's own part begins
+	void (*turn)(void); // NULL: core_turn()
 	// What order.c found.
 	unsigned wrong;
 	unsigned seen_segs, seen_events, seen_bells, seen_tw, seen_half;
