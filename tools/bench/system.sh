@@ -25,6 +25,8 @@ seconds=${BENCH_SECONDS:-0} repeat=${BENCH_REPEAT:-0}
 [ "$seconds" != 0 ] || seconds=1
 [ "$repeat" != 0 ] || repeat=5
 warm=$(awk -v s="$seconds" 'BEGIN { print s < 1 ? s / 4 : 0.25 }')
+# Seconds until a run is given up: those of opening and closing come on top.
+patience=$(awk -v s="$seconds" 'BEGIN { printf "%d\n", 2 * s + 60 }')
 programs=$OB_BIN/../tools/bench/system
 server=$programs/bench-server client=$programs/bench-client dpdk_peer=$programs/bench-peer
 [ -x "$server" ] && [ -x "$client" ] && [ -x "$dpdk_peer" ] || die "build first: no programs in $programs"
@@ -48,13 +50,13 @@ rows_of() {
 	*) echo outboard kernel ;;
 	esac
 }
-common_figures="cpu_s_engine cpu_s_host cpu_s_peer cpu_s_machine"
+common_figures="cpu_s_engine cpu_s_host cpu_s_peer cpu_s_machine rtx_segs tx_drops"
 figures_of() {
 	case $1 in
-	echo) echo "rps p50_us p99_us host_us_per_op $common_figures" ;;
-	bulk_*) echo "gbps host_us_per_mb rtx_segs tx_drops $common_figures" ;;
-	short) echo "cps p50_us p99_us host_us_per_op $common_figures" ;;
-	idle) echo "cps p50_us p99_us $common_figures" ;;
+	echo) echo "rps p50_us p99_us max_us host_us_per_op $common_figures" ;;
+	bulk_*) echo "gbps host_us_per_mb $common_figures" ;;
+	short) echo "cps p50_us p99_us max_us host_us_per_op $common_figures" ;;
+	idle) echo "cps p50_us p99_us max_us $common_figures" ;;
 	esac
 }
 # wanted CASE PREFIX: whether any figure of it is asked for.
@@ -155,7 +157,7 @@ ask() {
 	lines=$(wc -l <"$dir/peer")
 	echo "$*" >&"$peer_in"
 	answered() { [ "$(wc -l <"$dir/peer")" -gt "$lines" ] || pid_gone "$PEER_PID"; }
-	wait_for 60 answered
+	wait_for "$patience" answered || die "the peer does not answer: $(tail -n 5 "$dir/peer.err")"
 	tail -n 1 "$dir/peer" >"$dir/answer"
 }
 
@@ -181,13 +183,14 @@ figures() {
 			} else {
 				say("p50_us", "us", v["p50_us"])
 				say("p99_us", "us", v["p99_us"])
+				say("max_us", "us", v["max_us"])
 			}
 			for (name in v)
 				if (name ~ /^cpu_/)
 					say("cpu_s_" substr(name, 5), "s", v[name])
 			if (n > 0 && what != "idle")
 				say("host_us_per_" (what ~ /^bulk/ ? "mb" : "op"), "us", v["cpu_host"] * 1e6 / n)
-			if (before != "" && what ~ /^bulk/) {
+			if (before != "") {
 				split(before, b, " ")
 				split(after, a, " ")
 				say("rtx_segs", "segments", a[1] - b[1])
