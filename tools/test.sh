@@ -262,7 +262,7 @@ run_suite() {
 		has_meson_suite "$suite" && run_meson "$suite"
 		if [ "$suite" = sim ] && [ -x "$build/bin/outboard-sim" ]; then
 			run_one sim seeds 36000 "$build/bin/outboard-sim" --seeds 1-1000000 \
-				--minutes "${minutes:-0.5}"
+				--minutes "${minutes:-3}"
 		fi
 		run_scripts "$suite"
 	fi
