@@ -136,10 +136,15 @@ static int measure_ways(
 	}
 	if (error)
 		bench_fail(b, "core.%s: %s", ways[0].of, error);
-	if (lost * 20 > slices)
+	if (lost * 2 > slices)
+		bench_fail(b,
+			"core.%s: %lu of %lu slices were thrown away, because the kernel took the "
+			"CPU: what is left says little; see --realtime",
+			ways[0].of, lost, slices);
+	else if (lost * 20 > slices)
 		bench_note(b,
-			"core.%s: %lu of %lu slices were thrown away: the kernel took the CPU in "
-			"them or before",
+			"core.%s: %lu of %lu slices were thrown away, because the kernel took the "
+			"CPU",
 			ways[0].of, lost, slices);
 	for (unsigned i = 0; i < WAYS; i++)
 		way_check(b, &ways[i]);

@@ -10,6 +10,7 @@
 #include "tools/bench/core_pkt.h"
 
 #define LATE_MIN 65536u
+#define STEP_MAX_US 200u // a step that comes later than that after the last one: it was a pause
 #define TUPLES (1u << 22) // of short connections: used again after that many
 
 int peer_init(struct peer *p, enum peer_load load, uint32_t n, uint64_t tsc_hz)
@@ -78,7 +79,7 @@ static void ack_later(struct peer *p, struct peer_flow *f)
 		return;
 	f->queued = true;
 	p->late[p->late_tail++ & p->late_mask]
-		= (struct peer_late){(uint32_t)(f - p->flows), p->now_tsc + p->delack_tsc};
+		= (struct peer_late){(uint32_t)(f - p->flows), p->run_tsc + p->delack_tsc};
 }
 
 static void late_acks(struct peer *p)
@@ -88,7 +89,7 @@ static void late_acks(struct peer *p)
 		const struct peer_late *l = &p->late[p->late_head & p->late_mask];
 		struct peer_flow *f = &p->flows[l->flow];
 
-		if ((int64_t)(p->now_tsc - l->due_tsc) < 0)
+		if ((int64_t)(p->run_tsc - l->due_tsc) < 0)
 			return;
 		p->late_head++;
 		f->queued = false;
@@ -265,13 +266,22 @@ static void load_connections(struct peer *p)
 			begin(p, &p->flows[i]);
 }
 
+// A pause of the process would make all ACKs of that time due at once, in a slice that is thrown away.
+static void pass_time(struct peer *p)
+{
+	uint64_t now = rte_rdtsc(), most = p->tsc_per_ms * STEP_MAX_US / 1000;
+
+	p->run_tsc += now - p->now_tsc < most ? now - p->now_tsc : most;
+	p->now_tsc = now;
+}
+
 void peer_step(struct peer *p)
 {
 	struct wire *w = p->w;
 	struct peer_seg s;
 	uint32_t n = w->n_out;
 
-	p->now_tsc = rte_rdtsc();
+	pass_time(p);
 	for (uint32_t i = 0; i < n; i++)
 		if (pkt_read(p, w->out[i], &s))
 			input(p, &s);

@@ -41,7 +41,7 @@ struct peer_errors {
 
 struct peer_late {
 	uint32_t flow;
-	uint64_t due_tsc;
+	uint64_t due_tsc; // by run_tsc
 };
 
 struct peer {
@@ -64,6 +64,7 @@ struct peer {
 	uint8_t shift; // the engine's window scale
 	bool ts; // timestamps were negotiated
 	uint64_t now_tsc;
+	uint64_t run_tsc; // the clock of delayed ACKs: it stands still while the process does
 	uint64_t random;
 	// What has happened.
 	uint32_t open; // established flows
