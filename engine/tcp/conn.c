@@ -98,7 +98,7 @@ static void soft_clear(struct tcp_soft *s, uint32_t conn)
 {
 	memset(s, 0, sizeof(*s));
 	s->conn = conn;
-	s->ooo = s->rcv_tail = s->snd_tail = s->snd_cur = s->notify_next = STATE_NIL;
+	s->flight = s->ooo = s->rcv_tail = s->snd_tail = s->snd_cur = s->notify_next = STATE_NIL;
 }
 
 struct tcp_soft *soft_new(struct tcp *t, uint32_t conn)
@@ -132,6 +132,7 @@ void soft_drop(struct tcp *t, uint32_t conn)
 	if (!s)
 		return;
 	ooo_drop(t, s);
+	flight_drop(t, s);
 	s->conn = TCP_NONE;
 	t->soft_free[t->n_soft_free++] = t->soft_of[conn];
 	t->soft_of[conn] = STATE_NIL;
@@ -179,7 +180,7 @@ static void soft_rebuild(struct tcp *t, struct tcp_soft *s)
 	unsigned bits = 0;
 
 	s->snd_una = s->snd_nxt = HARD_GET(r->snd_una);
-	s->snd_max = s->recover = HARD_GET(r->snd_max);
+	s->snd_max = HARD_GET(r->snd_max);
 	s->rcv_nxt = HARD_GET(r->rcv_nxt);
 	s->rcv_edge = HARD_GET(r->rcv_edge);
 	s->ts_recent = HARD_GET(r->ts_recent);
@@ -195,7 +196,7 @@ static void soft_rebuild(struct tcp *t, struct tcp_soft *s)
 	cc_begin(t, s, 1);
 	s->snd_wnd = s->snd_mss;
 	s->max_wnd = 65535u << peer_shift(r);
-	s->flags |= SOFT_REBUILT | (s->snd_max > s->snd_una ? SOFT_LOSS : 0);
+	recovery_rebuilt(t, s);
 	COUNT(t->cnt, tcp_soft_rebuilt);
 	if (!host_has_taken(t, r))
 		bits |= rec_flags(r) & REC_ACTIVE ? TCP_EV_CONNECT : TCP_EV_ACCEPT;
@@ -246,6 +247,7 @@ void tcp_forget(struct tcp *t, uint32_t conn)
 	notify = s->notify;
 	listed = s->flags & (SOFT_NOTIFY | SOFT_OUT | SOFT_DIRTY);
 	ooo_drop(t, s);
+	flight_drop(t, s);
 	soft_clear(s, conn);
 	s->notify_next = next;
 	s->notify = (uint16_t)notify;
@@ -257,6 +259,8 @@ void conn_timer(struct tcp *t, struct tcp_soft *s)
 {
 	uint64_t when = s->rtx_at;
 
+	if (s->soon_at && (!when || s->soon_at < when))
+		when = s->soon_at;
 	if (s->ack_at && (!when || s->ack_at < when))
 		when = s->ack_at;
 	if (when && (!wheel_armed(&t->wheel, s->conn) || wheel_due_us(&t->wheel, s->conn) > when))
@@ -286,8 +290,10 @@ void conn_done(struct tcp *t, uint32_t conn, int error)
 	if (!s)
 		return; // only at a clean stop: the end of the socket tells the host
 	s->snd_tail = s->snd_cur = STATE_NIL;
-	s->rtx_at = s->ack_at = 0;
-	s->flags &= ~(SOFT_ACK_NOW | SOFT_ACK_WAIT | SOFT_RTX_HEAD | SOFT_FORCE);
+	s->rtx_at = s->ack_at = s->soon_at = 0;
+	flight_drop(t, s);
+	s->flags &= ~(SOFT_ACK_NOW | SOFT_ACK_WAIT | SOFT_RTX_HEAD | SOFT_FORCE | SOFT_TLP_SEND
+		| SOFT_RECOVERY | SOFT_LOSS);
 	t->ops->notify(t->ops->ctx, s, TCP_EV_CLOSED);
 }
 

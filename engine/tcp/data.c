@@ -79,6 +79,13 @@ static void no_buffer(struct tcp_rx *x)
 	conn_ack_now(x->t, x->s);
 }
 
+// Part of a segment was here before: the peer is told (RFC 2883), in old segments as in new ones.
+void rx_duplicate(struct tcp_rx *x, int64_t start, int64_t end)
+{
+	if ((x->r->opts & OB_NEG_SACK) && start >= 0 && start < end)
+		sack_owe_duplicate(x->t, x->s, (uint64_t)start, (uint64_t)end);
+}
+
 // Data behind a gap: placed at its place, remembered softly (RFC 2018 allows forgetting it).
 static void out_of_order(struct tcp_rx *x, const uint8_t *data, uint32_t len, bool fin)
 {
@@ -92,8 +99,13 @@ static void out_of_order(struct tcp_rx *x, const uint8_t *data, uint32_t len, bo
 		COUNT(t->cnt, drop_tcp_ooo_full);
 		return;
 	}
-	if (len)
+	if (len) {
+		uint64_t from = (uint64_t)x->start, to = from + len;
+
+		if (ooo_holds(o, &from, &to))
+			rx_duplicate(x, (int64_t)from, (int64_t)to);
 		placed = t->ops->place(t->ops->ctx, s, (uint64_t)x->start, data, len);
+	}
 	if (placed < len)
 		no_buffer(x);
 	if (placed && !ooo_add(o, (uint64_t)x->start, (uint64_t)x->start + placed)) {
@@ -172,11 +184,14 @@ void rx_data(struct tcp_rx *x)
 	}
 	if (x->end < nxt || (x->end == nxt && !fin)) {
 		COUNT(x->t->cnt, tcp_dup_segs);
+		rx_duplicate(x, x->start, x->end);
 		conn_ack_now(x->t, s);
 		return;
 	}
 	// Trimmed to the window, on both sides.
 	if (x->start < nxt) {
+		rx_duplicate(x, x->start, nxt);
+		conn_ack_now(x->t, s);
 		data += nxt - x->start;
 		len -= (uint32_t)(nxt - x->start);
 		x->start = nxt;

@@ -102,6 +102,8 @@ int tcp_init(struct tcp *t, const struct config *cfg, struct state *st, struct c
 	if (rc == 0)
 		rc = table_create(t);
 	if (rc == 0)
+		rc = flight_init(t);
+	if (rc == 0)
 		rc = wheel_init(&t->wheel, t->n_conns + t->n_half, now_us);
 	if (rc == 0) {
 		t->tw = tw_create(st, cnt, (uint32_t)cfg->tcp_msl2_ms, now_us);
@@ -121,6 +123,7 @@ void tcp_fini(struct tcp *t)
 	free(t->soft_of);
 	free(t->soft);
 	free(t->cc_priv);
+	flight_fini(t);
 	free(t->soft_free);
 	free(t->half_soft);
 	free(t->ooo);

@@ -58,10 +58,12 @@ static bool step_sequence(struct tcp_rx *x)
 			conn_ack_now(t, x->s);
 		return true;
 	}
-	if (end < nxt && end > x->start)
+	if (end < nxt && end > x->start) {
 		COUNT(t->cnt, tcp_dup_segs);
-	else
+		rx_duplicate(x, x->start, x->end);
+	} else {
 		COUNT(t->cnt, drop_tcp_window);
+	}
 	// What is old is acknowledged again; answers to empty ones are limited, lest two ends loop.
 	if (end > x->start || net_limit_take(&t->challenge_limit, t->now_us))
 		conn_ack_now(t, x->s);

@@ -4,6 +4,7 @@
 
 #include "engine/base/seq.h"
 #include "engine/tcp/cc.h"
+#include "engine/tcp/flight.h"
 #include "engine/tcp/isn.h"
 #include "engine/tcp/options.h"
 #include "engine/tcp/reass.h"
@@ -26,6 +27,9 @@ struct tcp_rx {
 	struct tcp_opts o;
 	int64_t start; // stream offset of SEG.SEQ: below rcv_nxt for what is old
 	int64_t end; // one past its data, without its FIN
+	bool dsack; // it says what arrived twice: our offsets
+	int64_t dsack_start;
+	int64_t dsack_end;
 };
 
 // Sequence numbers of stream offsets.
@@ -167,7 +171,38 @@ void share_rec_remove(struct tcp *t, uint16_t host);
 void est_input(struct tcp *t, uint32_t conn, const struct seg_in *in);
 // data.c: text and FIN of an acceptable segment
 void rx_data(struct tcp_rx *x);
+void rx_duplicate(struct tcp_rx *x, int64_t start, int64_t end);
 uint64_t rx_placed(const struct tcp *t, const struct tcp_soft *s);
+// recovery.c
+// An ACK brought news of what is in flight, or is a duplicate without SACK.
+void recovery_ack(struct tcp_rx *x, struct flight_news *n, bool moved, bool dup);
+// A congestion event begins a recovery paced by PRR. delivered: by the ACK that tells of it.
+void recovery_enter(struct tcp *t, struct tcp_soft *s, enum cc_event ev, uint32_t delivered);
+void recovery_timeout(struct tcp *t, struct tcp_soft *s, const struct rec *r);
+void recovery_reo_fired(struct tcp *t, struct tcp_soft *s);
+void recovery_probe_repaired(struct tcp *t, struct tcp_soft *s);
+// After a rebuild all that is in flight counts as lost.
+void recovery_rebuilt(struct tcp *t, struct tcp_soft *s);
+// rack.c
+void rack_min_rtt(struct tcp *t, struct tcp_soft *s, uint32_t rtt_us);
+void rack_ack(struct tcp_rx *x, struct tcp_flight *f, const struct flight_news *n);
+// Marks what is lost by now and sets the timer for what may be soon. Returns the bytes marked.
+uint32_t rack_detect(struct tcp *t, struct tcp_soft *s, struct tcp_flight *f);
+void rack_timeout(struct tcp *t, struct tcp_soft *s, struct tcp_flight *f);
+void rack_recovered(struct tcp_soft *s); // a recovery has ended
+// tlp.c
+bool tlp_eligible(const struct tcp *t, const struct tcp_soft *s, const struct rec *r);
+void tlp_arm(struct tcp *t, struct tcp_soft *s, const struct rec *r); // behind rtx_at
+void tlp_fired(struct tcp *t, struct tcp_soft *s);
+void tlp_sent(struct tcp *t, struct tcp_soft *s, uint64_t end, bool again);
+bool tlp_ack(struct tcp_rx *x, uint64_t was_una, bool dup);
+// sack.c
+bool sack_duplicate(struct tcp_rx *x); // the ACK bears a D-SACK: sets x->dsack_start, dsack_end
+void sack_input(struct tcp_rx *x, struct flight_news *n);
+void sack_owe_duplicate(struct tcp *t, struct tcp_soft *s, uint64_t start, uint64_t end);
+void sack_turn_end(struct tcp *t);
+void sack_blocks(struct tcp *t, struct tcp_soft *s, const struct rec *r, struct tcp_opts *opt);
+
 // ack.c: false when the segment goes no further
 bool rx_ack(struct tcp_rx *x);
 

@@ -4,6 +4,7 @@
 
 #include "engine/state/chain.h"
 #include "engine/tcp/internal.h"
+#include "engine/tcp/output.h"
 
 #define CONN_BUDGET 64u // segments of one connection in a turn
 #define STARVED_RETRY_US 10000u // how often a starved connection looks for buffers
@@ -98,8 +99,14 @@ static uint16_t window_field(struct tcp *t, struct tcp_soft *s, const struct rec
 	return (uint16_t)(wnd < 65535 ? wnd : 65535);
 }
 
-static void options(struct tcp *t, const struct tcp_soft *s, const struct rec *r, struct seg_out *o,
-	uint32_t len)
+// Whether there is more to say of what came than the ACK field can: data leaves no room for it.
+static bool sack_due(const struct tcp_soft *s, const struct rec *r)
+{
+	return (s->ooo != STATE_NIL || (s->flags & SOFT_DSACK)) && (r->opts & OB_NEG_SACK);
+}
+
+static void options(
+	struct tcp *t, struct tcp_soft *s, const struct rec *r, struct seg_out *o, uint32_t len)
 {
 	struct tcp_opts opt = {.n_sack = 0};
 
@@ -108,16 +115,8 @@ static void options(struct tcp *t, const struct tcp_soft *s, const struct rec *r
 		opt.ts_val = ts_clock(t) + s->ts_off;
 		opt.ts_ecr = s->ts_recent;
 	}
-	if ((r->opts & OB_NEG_SACK) && s->ooo != STATE_NIL && len == 0) {
-		uint32_t a[TCP_MAX_SACK], b[TCP_MAX_SACK];
-
-		opt.n_sack = (uint8_t)ooo_sack(
-			&t->ooo[s->ooo], rcv_seq(r, 0), a, b, opt.has_ts ? 3 : TCP_MAX_SACK);
-		for (unsigned i = 0; i < opt.n_sack; i++) {
-			opt.sack[i].start = a[i];
-			opt.sack[i].end = b[i];
-		}
-	}
+	if (len == 0 && sack_due(s, r))
+		sack_blocks(t, s, r, &opt);
 	o->opt_len = (uint8_t)tcp_opts_write(&opt, o->opt);
 }
 
@@ -141,8 +140,7 @@ static uint32_t gather(struct tcp *t, const struct rec *r, uint32_t *cursor, uin
 	return got;
 }
 
-// Emits [off, off + len), with the FIN when `fin`. Returns the payload sent, or -ENOBUFS.
-static int emit(struct tcp *t, struct tcp_soft *s, struct rec *r, uint32_t *cursor, uint64_t off,
+int out_emit(struct tcp *t, struct tcp_soft *s, struct rec *r, uint32_t *cursor, uint64_t off,
 	uint32_t len, bool fin)
 {
 	uint64_t data_end = wr_data_end(HARD_GET(r->snd_wr)), end;
@@ -174,15 +172,8 @@ static int emit(struct tcp *t, struct tcp_soft *s, struct rec *r, uint32_t *curs
 	// What could not leave for other reasons is lost on the way, as far as TCP knows.
 	end += fin;
 	if (len || fin) {
-		if (off < s->snd_max) {
+		if (off < s->snd_max)
 			COUNT(t->cnt, tcp_rtx_segs);
-			if (s->rtt_off > off)
-				s->flags &= ~SOFT_RTT; // Karn: RFC 6298 section 3
-		} else if (!(s->flags & SOFT_RTT)) {
-			s->flags |= SOFT_RTT;
-			s->rtt_off = end;
-			s->rtt_sent_us = (uint32_t)t->now_us ? (uint32_t)t->now_us : 1;
-		}
 		if (end > s->snd_max) {
 			s->snd_max = end;
 			list_dirty(t, s);
@@ -190,6 +181,8 @@ static int emit(struct tcp *t, struct tcp_soft *s, struct rec *r, uint32_t *curs
 	}
 	COUNT(t->cnt, tcp_tx_segs);
 	COUNT_N(t->cnt, tcp_tx_bytes, len);
+	if (len && sack_due(s, r))
+		return (int)len; // and an ACK with it
 	s->flags &= ~(SOFT_ACK_NOW | SOFT_ACK_WAIT);
 	s->acks_owed = 0;
 	if (!(s->flags & (SOFT_STARVED | SOFT_NO_BUFS)))
@@ -197,37 +190,16 @@ static int emit(struct tcp *t, struct tcp_soft *s, struct rec *r, uint32_t *curs
 	return (int)len;
 }
 
-static void rtx_arm(struct tcp *t, struct tcp_soft *s)
+void out_arm(struct tcp *t, struct tcp_soft *s)
 {
 	struct rtt_bounds b = tcp_rtt_bounds(t);
 
 	s->rtx_at = t->now_us + rtt_rto_us(s, &b);
-	conn_timer(t, s);
 }
 
-static uint32_t eff_mss(const struct tcp_soft *s, const struct rec *r)
+uint32_t out_mss(const struct tcp_soft *s, const struct rec *r)
 {
 	return s->snd_mss - (r->opts & OB_NEG_TS ? 12u : 0u);
-}
-
-// Sends the first unacknowledged segment again.
-static bool output_head(struct tcp *t, struct tcp_soft *s, struct rec *r)
-{
-	uint64_t data_end = wr_data_end(HARD_GET(r->snd_wr));
-	uint64_t sent = s->snd_max < data_end ? s->snd_max : data_end;
-	uint32_t mss = eff_mss(s, r), cursor = STATE_NIL, len;
-
-	if (s->snd_max == s->snd_una)
-		return true;
-	len = sent > s->snd_una ? (uint32_t)(sent - s->snd_una) : 0;
-	if (len > mss)
-		len = mss;
-	if (emit(t, s, r, &cursor, s->snd_una, len,
-		    s->snd_max > data_end && s->snd_una + len == data_end)
-		< 0)
-		return false;
-	rtx_arm(t, s);
-	return true;
 }
 
 struct out_plan {
@@ -236,31 +208,24 @@ struct out_plan {
 	bool last; // nothing is left behind it
 };
 
-// The first two duplicate ACKs let a new segment go each, lest there be too few for a third
-// (RFC 3042).
-static uint32_t limited_transmit(const struct tcp_soft *s)
-{
-	if (s->flags & (SOFT_RECOVERY | SOFT_LOSS))
-		return 0;
-	return (s->dupacks < 2 ? s->dupacks : 2u) * s->snd_mss;
-}
-
 // What could be sent now. Returns false when there is nothing left.
-static bool plan(const struct tcp_soft *s, const struct rec *r, struct out_plan *p)
+static bool plan(
+	const struct tcp *t, const struct tcp_soft *s, const struct rec *r, struct out_plan *p)
 {
 	uint64_t wr = HARD_GET(r->snd_wr), data_end = wr_data_end(wr);
 	uint64_t avail = data_end > s->snd_nxt ? data_end - s->snd_nxt : 0;
-	uint64_t flight = s->snd_nxt - s->snd_una;
-	uint64_t wnd = (uint64_t)s->cwnd + limited_transmit(s);
-	uint64_t usable;
-	uint32_t mss = eff_mss(s, r);
+	uint64_t flight = s->snd_nxt - s->snd_una, pipe = flight_pipe(t, s), usable, room;
+	uint32_t mss = out_mss(s, r);
 	bool fin_due = wr & STATE_FIN && s->snd_nxt <= data_end;
 
 	if (!avail && !fin_due)
 		return false;
-	if (wnd > s->snd_wnd)
-		wnd = s->snd_wnd;
-	usable = wnd > flight ? wnd - flight : 0;
+	usable = s->snd_wnd > flight ? s->snd_wnd - flight : 0;
+	room = s->cwnd > pipe ? s->cwnd - pipe : 0;
+	if (s->flags & SOFT_LOSS)
+		room = frto_room(t, s, mss, room);
+	if (usable > room)
+		usable = room;
 	p->len = (uint32_t)(avail < mss ? avail : mss);
 	if (p->len > usable)
 		p->len = (uint32_t)usable;
@@ -275,7 +240,7 @@ static bool worth_sending(const struct tcp *t, const struct tcp_soft *s, const s
 {
 	bool more = s->snd_tail != STATE_NIL && t->st->pieces[s->snd_tail].where & PIECE_MORE;
 
-	if (p->fin || (p->len && p->len == eff_mss(s, r)))
+	if (p->fin || (p->len && p->len == out_mss(s, r)))
 		return true;
 	if (p->len == 0)
 		return false;
@@ -301,6 +266,21 @@ static void hold(struct tcp *t, struct tcp_soft *s)
 	conn_timer(t, s);
 }
 
+// [snd_nxt, end) has left.
+static void sent_new(
+	struct tcp *t, struct tcp_soft *s, const struct rec *r, uint64_t end, bool again)
+{
+	flight_sent(t, s, end, again);
+	if (s->rtx_at == 0 || (s->flags & SOFT_PROBE)) {
+		s->flags &= ~SOFT_PROBE;
+		out_arm(t, s);
+	}
+	if (!(s->flags & (SOFT_RECOVERY | SOFT_LOSS)))
+		tlp_arm(t, s, r);
+	else if (s->flags & SOFT_LOSS)
+		frto_sent(t, s);
+}
+
 // A probe, or what silly-window avoidance has held long enough. snd_nxt stays where it is when
 // the window is closed: what a probe sends counts for nothing until it is acknowledged.
 static bool output_force(struct tcp *t, struct tcp_soft *s, struct rec *r, struct out_plan *p)
@@ -308,47 +288,48 @@ static bool output_force(struct tcp *t, struct tcp_soft *s, struct rec *r, struc
 	bool closed = p->len == 0 && !p->fin;
 	uint64_t data_end = wr_data_end(HARD_GET(r->snd_wr));
 	uint32_t len = closed ? data_end > s->snd_nxt : p->len;
-	int rc = emit(t, s, r, &s->snd_cur, s->snd_nxt, len, closed ? len == 0 : p->fin);
+	bool again = s->snd_nxt < s->snd_max;
+	int rc = out_emit(t, s, r, &s->snd_cur, s->snd_nxt, len, closed ? len == 0 : p->fin);
 
 	if (rc < 0)
 		return false;
 	s->flags &= ~SOFT_FORCE;
 	if (closed) {
 		COUNT(t->cnt, tcp_probe_tx);
-		s->flags &= ~SOFT_RTT;
 		s->snd_cur = STATE_NIL;
 		hold(t, s); // the next one, whether or not this one is answered
 		return true;
 	}
-	s->snd_nxt += (uint32_t)rc + p->fin;
-	rtx_arm(t, s);
+	sent_new(t, s, r, s->snd_nxt + (uint32_t)rc + p->fin, again);
 	return true;
 }
 
 // Everything that may leave now. Returns false when it must come back in a later turn.
 static bool conn_output(struct tcp *t, struct tcp_soft *s, struct rec *r)
 {
+	uint32_t cursor = STATE_NIL; // of what is sent again
 	struct out_plan p;
 
-	if (s->snd_nxt == s->snd_una && s->snd_max == s->snd_una && s->rtt_sent_us
-		&& (uint32_t)t->now_us - s->rtt_sent_us > s->rto_us && s->cwnd > s->snd_mss) {
+	if (s->snd_nxt == s->snd_una && s->snd_max == s->snd_una && s->sent_us
+		&& (uint32_t)t->now_us - s->sent_us > s->rto_us && s->cwnd > s->snd_mss) {
 		struct cc c = cc_of(t, s);
 
-		t->cc->idle(
-			&c, (uint32_t)t->cfg->tcp_init_cwnd, (uint32_t)t->now_us - s->rtt_sent_us);
+		t->cc->idle(&c, (uint32_t)t->cfg->tcp_init_cwnd, (uint32_t)t->now_us - s->sent_us);
 	}
 	for (unsigned n = 0; n < CONN_BUDGET; n++) {
+		bool again;
 		int rc;
 
 		if (t->sink.room(t->sink.ctx) == 0)
 			return false;
-		if (s->flags & SOFT_RTX_HEAD) {
-			if (!output_head(t, s, r))
+		if (s->flight != STATE_NIL || (s->flags & SOFT_TLP_SEND)) {
+			rc = resend(t, s, r, &cursor);
+			if (rc < 0)
 				return false;
-			s->flags &= ~SOFT_RTX_HEAD;
-			continue;
+			if (rc > 0)
+				continue;
 		}
-		if (!plan(s, r, &p)) {
+		if (!plan(t, s, r, &p)) {
 			s->flags &= ~SOFT_FORCE;
 			break;
 		}
@@ -359,14 +340,12 @@ static bool conn_output(struct tcp *t, struct tcp_soft *s, struct rec *r)
 			break;
 		}
 		s->flags &= ~SOFT_FORCE;
-		rc = emit(t, s, r, &s->snd_cur, s->snd_nxt, p.len, p.fin);
+		again = s->snd_nxt < s->snd_max;
+		rc = out_emit(t, s, r, &s->snd_cur, s->snd_nxt, p.len, p.fin);
 		if (rc < 0)
 			return false;
-		s->snd_nxt += (uint32_t)rc + (p.fin && (uint32_t)rc == p.len);
-		if (s->rtx_at == 0 || (s->flags & SOFT_PROBE)) {
-			s->flags &= ~SOFT_PROBE;
-			rtx_arm(t, s);
-		}
+		sent_new(t, s, r, s->snd_nxt + (uint32_t)rc + (p.fin && (uint32_t)rc == p.len),
+			again);
 		if (n == CONN_BUDGET - 1)
 			return false;
 	}
@@ -377,7 +356,7 @@ static bool conn_output(struct tcp *t, struct tcp_soft *s, struct rec *r)
 
 		if ((s->flags & SOFT_WND_KNOWN) && edge < seq)
 			seq = edge;
-		return emit(t, s, r, &none, seq, 0, false) >= 0;
+		return out_emit(t, s, r, &none, seq, 0, false) >= 0;
 	}
 	return true;
 }
@@ -404,4 +383,5 @@ void tcp_output(struct tcp *t)
 		}
 	}
 	t->out.n = kept;
+	sack_turn_end(t);
 }

@@ -59,20 +59,37 @@ uint64_t ooo_advance(struct tcp_ooo *o, uint64_t rcv_nxt)
 
 // Only the range touched last is known for certain; data mostly comes in rising order, so that the
 // others are the more recent the higher they lie.
-uint32_t ooo_sack(
-	const struct tcp_ooo *o, uint32_t seq0, uint32_t *start, uint32_t *end, uint32_t max)
+uint32_t ooo_sack(const struct tcp_ooo *o, uint32_t seq0, uint64_t first, uint32_t *start,
+	uint32_t *end, uint32_t max)
 {
-	uint32_t n = 0;
+	uint32_t n = 0, top = o->last;
 
 	if (o->n == 0 || max == 0)
 		return 0;
-	start[n] = seq0 + (uint32_t)o->r[o->last].start;
-	end[n++] = seq0 + (uint32_t)o->r[o->last].end;
+	for (uint32_t i = 0; i < o->n; i++)
+		if (o->r[i].start <= first && first < o->r[i].end)
+			top = i;
+	start[n] = seq0 + (uint32_t)o->r[top].start;
+	end[n++] = seq0 + (uint32_t)o->r[top].end;
 	for (uint32_t i = o->n; i-- > 0 && n < max;) {
-		if (i == o->last)
+		if (i == top)
 			continue;
 		start[n] = seq0 + (uint32_t)o->r[i].start;
 		end[n++] = seq0 + (uint32_t)o->r[i].end;
 	}
 	return n;
+}
+
+bool ooo_holds(const struct tcp_ooo *o, uint64_t *start, uint64_t *end)
+{
+	for (uint32_t i = 0; i < o->n; i++) {
+		if (o->r[i].end <= *start || o->r[i].start >= *end)
+			continue;
+		if (o->r[i].start > *start)
+			*start = o->r[i].start;
+		if (o->r[i].end < *end)
+			*end = o->r[i].end;
+		return true;
+	}
+	return false;
 }

@@ -29,8 +29,12 @@ bool ooo_add(struct tcp_ooo *o, uint64_t start, uint64_t end);
 uint64_t ooo_advance(struct tcp_ooo *o, uint64_t rcv_nxt);
 
 // SACK blocks for an ACK, the most recent first (RFC 2018 section 4), at most `max`.
-// seq0: sequence number of offset 0.
-uint32_t ooo_sack(
-	const struct tcp_ooo *o, uint32_t seq0, uint32_t *start, uint32_t *end, uint32_t max);
+// seq0: sequence number of offset 0. first: an offset whose block comes first, if there is one (for
+// a D-SACK, RFC 2883 section 4.2), else UINT64_MAX.
+uint32_t ooo_sack(const struct tcp_ooo *o, uint32_t seq0, uint64_t first, uint32_t *start,
+	uint32_t *end, uint32_t max);
+// The part of [start, end) that is held already: from its first byte held, as far as one range goes.
+// Returns false when there is none.
+bool ooo_holds(const struct tcp_ooo *o, uint64_t *start, uint64_t *end);
 
 #endif

@@ -335,6 +335,9 @@ bool tcp_icmp(void *tcp, const struct seg_icmp *e)
 		return false;
 	if (e->error == -EMSGSIZE && e->mtu >= 576 && e->mtu - 40 < s->snd_mss) {
 		s->snd_mss = (uint16_t)(e->mtu - 40);
+		// What was too large goes again; that is no congestion.
+		if (s->snd_nxt > s->snd_una)
+			flight_lose(t, s, s->snd_una, s->snd_nxt);
 		s->flags |= SOFT_RTX_HEAD;
 		list_out(t, s);
 	}

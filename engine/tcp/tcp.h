@@ -36,15 +36,21 @@ enum tcp_state {
 #define SOFT_STARVED 0x0020u // the edge could not rise for want of buffers
 #define SOFT_ZERO_WND 0x0040u // zero was advertised: reopen explicitly
 #define SOFT_PROBE 0x0080u // rtx_at is a zero-window probe
-#define SOFT_RTT 0x0100u // rtt_off is being timed (no timestamps)
-#define SOFT_RECOVERY 0x0200u // fast recovery (RFC 6582)
+#define SOFT_RTT 0x0100u // the next ACK of new data is a measurement (without a struct tcp_flight)
+#define SOFT_RECOVERY 0x0200u // fast recovery (RFC 6675, RFC 9937)
 #define SOFT_LOSS 0x0400u // after a time-out, until recover is acknowledged
 #define SOFT_NO_BUFS 0x0800u // placement failed: advertise zero
 #define SOFT_REBUILT 0x1000u // rebuilt from hard state, no acceptable ACK yet
 #define SOFT_PUSH_RCVD 0x2000u
 #define SOFT_FORCE 0x4000u // send one segment whatever the windows say (probe, time-out)
 #define SOFT_WND_KNOWN 0x8000u
-#define SOFT_RTX_HEAD 0x10000u // send the segment at snd_una again
+#define SOFT_RTX_HEAD 0x10000u // the first lost segment leaves whatever cwnd says
+#define SOFT_TLP 0x800000u // a tail loss probe is not answered yet
+#define SOFT_TLP_RTX 0x40000u // it was sent before
+#define SOFT_TLP_SEND 0x80000u // send one
+#define SOFT_REO 0x100000u // soon_at is RACK's: something may turn out to be lost
+#define SOFT_REORD 0x200000u // reordering was seen (RFC 8985 section 6.2)
+#define SOFT_DSACK 0x400000u // struct tcp holds a D-SACK for it in this turn
 #define SOFT_HEARD 0x20000u // a good segment at the left edge came in this turn
 
 // What a channel is to be told (tcp_soft.notify). Owned by hostif, set by TCP.
@@ -63,14 +69,14 @@ struct tcp_soft {
 	uint64_t snd_max;
 	uint64_t rcv_nxt; // with STATE_FIN
 	uint64_t rcv_edge;
-	uint64_t recover; // RFC 6582
 	uint64_t rtx_at; // microseconds; 0: not set. Retransmission, probe, FIN-WAIT-2
 	uint64_t ack_at;
-	uint64_t rtt_off; // the byte being timed
+	uint64_t soon_at; // before rtx_at: tail loss probe, or RACK (SOFT_REO)
 	uint64_t rcv_consumed; // the host needs nothing below it
 	uint64_t rcv_reported; // with STATE_FIN; owned by hostif
 	uint64_t sent_reported; // owned by hostif
-	uint32_t rtt_sent_us; // when the timed byte left, modulo 2^32; 0: never
+	uint32_t sent_us; // when data or a FIN last left, modulo 2^32; 0: never
+	uint32_t flight; // index of its struct tcp_flight, or STATE_NIL (flight.h)
 	uint32_t ts_off; // added to the millisecond clock in our timestamps
 	uint32_t snd_wnd; // bytes
 	uint32_t max_wnd; // largest window the peer ever offered
@@ -80,6 +86,7 @@ struct tcp_soft {
 	uint32_t ssthresh;
 	uint32_t srtt_us; // 0: no measurement yet
 	uint32_t rttvar_us;
+	uint32_t min_rtt_us;
 	uint32_t rto_us;
 	uint32_t ts_recent;
 	uint32_t cc_acked; // bytes acknowledged since cwnd last grew
@@ -89,12 +96,14 @@ struct tcp_soft {
 	uint32_t snd_cur; // send piece that holds snd_nxt, or STATE_NIL: search
 	uint32_t notify_next;
 	uint16_t notify;
-	uint16_t dupacks;
+	uint16_t min_rtt_s; // when it was measured, modulo 2^16 seconds
 	uint16_t rcv_mss; // estimate of the peer's segment size
 	uint16_t snd_mss; // the record's, bounded by the path MTU (learned from ICMP)
 	uint8_t backoff; // doublings of the time-out now in force
 	uint8_t retries; // time-outs without any answer
 	uint8_t acks_owed; // full segments since the last ACK
+	uint8_t reo_mult; // quarters of min_rtt_us added to RACK's reordering window
+	uint8_t reo_persist; // recoveries until that is forgotten
 };
 static_assert(sizeof(struct tcp_soft) <= 192, "budget of an active connection");
 
@@ -142,8 +151,17 @@ struct tcp_listener_soft {
 };
 
 struct tcp_ooo;
+struct tcp_flight;
+struct tcp_range;
 struct cc_ops;
 struct cc_priv;
+
+// What came twice, to be told with the next ACK of this turn (RFC 2883).
+#define TCP_DSACKS 64u
+struct tcp_dsack {
+	uint32_t conn; // TCP_NONE: told
+	uint64_t start, end; // stream offsets
+};
 
 // A growing list of ids, handled once a turn.
 struct tcp_list {
@@ -175,6 +193,19 @@ struct tcp {
 	struct tcp_ooo *ooo;
 	uint32_t n_ooo_free;
 	uint32_t *ooo_free;
+	// Scoreboards (flight.h)
+	struct tcp_flight *flights;
+	uint32_t *flight_next; // links free ones
+	uint32_t flight_free;
+	uint32_t flights_fresh; // from here on they were never used
+	uint32_t n_flights_used;
+	struct tcp_range *ranges;
+	uint32_t n_ranges;
+	uint32_t range_free;
+	uint32_t ranges_fresh;
+	uint32_t n_ranges_used;
+	struct tcp_dsack dsacks[TCP_DSACKS];
+	uint32_t n_dsacks;
 	struct wheel wheel;
 	struct tcp_list dirty;
 	struct tcp_list out;

@@ -14,24 +14,6 @@ static void give_up(struct tcp *t, struct tcp_soft *s, struct rec *r)
 	conn_done(t, s->conn, ETIMEDOUT);
 }
 
-static void rto_fired(struct tcp *t, struct tcp_soft *s)
-{
-	bool again = (s->flags & SOFT_LOSS) && s->snd_una < s->recover;
-	struct cc c = cc_of(t, s);
-
-	COUNT(t->cnt, tcp_rtx_rto);
-	// RFC 5681 equation 4; it stays when the timer had fired before for the same data.
-	if (!again)
-		s->ssthresh = t->cc->ssthresh(&c, (uint32_t)(s->snd_max - s->snd_una), CC_TIMEOUT);
-	s->cwnd = s->snd_mss;
-	s->flags &= ~(SOFT_RECOVERY | SOFT_RTT | SOFT_RTX_HEAD);
-	s->flags |= SOFT_LOSS;
-	s->recover = s->snd_max;
-	s->snd_nxt = s->snd_una; // everything after it counts as lost (RFC 5681 section 3.1)
-	s->snd_cur = STATE_NIL;
-	s->dupacks = 0;
-}
-
 static void rtx_fired(struct tcp *t, struct tcp_soft *s, struct rec *r)
 {
 	bool orphan = rec_flags(r) & REC_ORPHAN;
@@ -43,6 +25,10 @@ static void rtx_fired(struct tcp *t, struct tcp_soft *s, struct rec *r)
 		conn_done(t, s->conn, 0);
 		return;
 	}
+	if (!(s->flags & SOFT_PROBE) && tlp_eligible(t, s, r)) {
+		tlp_fired(t, s); // its time was bounded by the RTO (RFC 8985 section 7.2)
+		return;
+	}
 	if (s->retries++ >= limit) {
 		give_up(t, s, r);
 		return;
@@ -51,11 +37,22 @@ static void rtx_fired(struct tcp *t, struct tcp_soft *s, struct rec *r)
 		s->flags &= ~SOFT_PROBE;
 		s->flags |= SOFT_FORCE;
 	} else {
-		rto_fired(t, s);
+		recovery_timeout(t, s, r);
 	}
 	if (s->backoff < 16)
 		s->backoff++;
 	list_out(t, s);
+}
+
+static void soon_fired(struct tcp *t, struct tcp_soft *s, const struct rec *r)
+{
+	s->soon_at = 0;
+	if (s->flags & SOFT_REO) {
+		s->flags &= ~SOFT_REO;
+		recovery_reo_fired(t, s);
+	} else if (tlp_eligible(t, s, r)) {
+		tlp_fired(t, s);
+	}
 }
 
 void conn_timeout(struct tcp *t, uint32_t conn)
@@ -75,6 +72,8 @@ void conn_timeout(struct tcp *t, uint32_t conn)
 		if (s->flags & (SOFT_STARVED | SOFT_NO_BUFS))
 			starved_retry(t, s, r);
 	}
+	if (s->soon_at && s->soon_at <= t->now_us)
+		soon_fired(t, s, r);
 	if (s->rtx_at && s->rtx_at <= t->now_us)
 		rtx_fired(t, s, r);
 	if (tcp_soft_held(t, conn) == s && rec_phase(r) == REC_LIVE)

@@ -5,5 +5,6 @@
 #include "tests/unit/tcp/tcp_bench.h"
 
 void bench_host_ops(struct bench *b);
+void bench_check_flights(const struct bench *b);
 
 #endif

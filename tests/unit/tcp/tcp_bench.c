@@ -62,6 +62,7 @@ struct bench *bench_new(void)
 	b->cfg.limits_listeners = 8;
 	b->cfg.limits_hosts = 1;
 	b->cfg.limits_ooo = 16;
+	b->cfg.limits_sack_ranges = 4096;
 	b->now_us = 1000000000;
 	b->room = 1000;
 	b->peer_isn = PEER_ISN;
@@ -131,6 +132,8 @@ static void check_clean(struct bench *b)
 	CU_ASSERT_EQUAL(b->mem.n_free, b->mem.n_bufs);
 	CU_ASSERT_EQUAL(b->t.n_soft_free, b->t.n_soft);
 	CU_ASSERT_EQUAL(b->t.n_ooo_free, b->cfg.limits_ooo);
+	CU_ASSERT_EQUAL(b->t.n_flights_used, 0);
+	CU_ASSERT_EQUAL(b->t.n_ranges_used, 0);
 	CU_ASSERT_EQUAL(b->t.n_live, 0);
 	CU_ASSERT_EQUAL(b->t.n_half_used, 0);
 	CU_ASSERT_EQUAL(b->t.host_conns[0], 0);
@@ -236,6 +239,7 @@ void turn(struct bench *b)
 	tcp_output(&b->t);
 	tcp_commit(&b->t);
 	b->used = 0;
+	bench_check_flights(b);
 	for (unsigned i = from; i != b->cap_tail; i++)
 		b->commits_wrong += !committed(b, &b->caps[i % BENCH_SEGS]);
 	for (uint32_t i = 0; b->amnesia && i < N_CONNS; i++)

@@ -30,12 +30,39 @@ static uint64_t ack_no(const struct peer *p)
 	return 1 + p->rcv_nxt + p->fin_rcvd;
 }
 
+static void blocks(struct peer *p, struct pkt *k)
+{
+	uint32_t a[3], b[3], n = 0, d = 0;
+	int64_t *at = &k->sack_l0;
+
+	if (p->dup_end > p->dup_start) {
+		*at++ = (int64_t)p->dup_start + 1;
+		*at++ = (int64_t)p->dup_end + 1;
+		d = 1;
+	}
+	n = ooo_sack(&p->ooo, 1, d ? p->dup_start : UINT64_MAX, a, b, 3 - d);
+	for (uint32_t i = 0; i < n; i++) {
+		*at++ = a[i];
+		*at++ = b[i];
+	}
+	k->n_sack = n + d;
+	p->dup_start = p->dup_end = 0;
+}
+
 static void emit(struct peer *p, unsigned flags, uint64_t off, uint32_t len)
 {
+	struct pkt k = {PKT_ANY};
+
 	if (chance(p, p->drop_pm) || p->b->n_in >= 60)
 		return;
-	inject(p->b, .flags = flags, .seq = 1 + (int64_t)off, .ack = (int64_t)ack_no(p), .len = len,
-		.wnd = p->wnd);
+	k.flags = flags;
+	k.seq = 1 + (int64_t)off;
+	k.ack = (int64_t)ack_no(p);
+	k.len = len;
+	k.wnd = p->wnd;
+	if (p->sack && len == 0)
+		blocks(p, &k);
+	bench_inject(p->b, &k);
 	if (chance(p, p->dup_pm)) {
 		p->b->in[p->b->n_in] = p->b->in[p->b->n_in - 1];
 		p->b->n_in++;
@@ -75,10 +102,24 @@ static void take_data(struct peer *p, const struct cap *c, uint64_t off)
 	for (uint32_t i = 0; i < c->s.len; i++)
 		CU_ASSERT_FATAL(c->data[i] == bench_pattern(off + i));
 	CU_ASSERT_FATAL(end <= p->host_sent);
-	if (off > p->rcv_nxt)
-		return; // not in order: thrown away
+	if (off < p->rcv_nxt && end > off) {
+		p->dup_start = off;
+		p->dup_end = end < p->rcv_nxt ? end : p->rcv_nxt;
+	}
+	if (off > p->rcv_nxt) {
+		if (p->sack && c->s.len) {
+			uint64_t from = off, to = end;
+
+			if (ooo_holds(&p->ooo, &from, &to)) {
+				p->dup_start = from;
+				p->dup_end = to;
+			}
+			ooo_add(&p->ooo, off, end);
+		}
+		return; // else not in order: thrown away
+	}
 	if (end > p->rcv_nxt)
-		p->rcv_nxt = end;
+		p->rcv_nxt = ooo_advance(&p->ooo, end);
 	if ((c->s.flags & TCP_FIN) && end == p->rcv_nxt) {
 		CU_ASSERT_FATAL(p->host_closed && end == p->host_sent);
 		p->fin_rcvd = true;

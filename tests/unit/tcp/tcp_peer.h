@@ -1,6 +1,7 @@
 // A peer that answers by itself, for tests that are about a whole transfer: it sends a stream of
 // its own, takes the engine's in order, and is as strict as a kernel about what it accepts. Its
-// own loss recovery is the simplest there is: go back to what is not acknowledged.
+// own loss recovery is the simplest there is: go back to what is not acknowledged. With `sack` it
+// keeps what comes out of order and speaks SACK and D-SACK.
 #ifndef TESTS_UNIT_TCP_PEER_H
 #define TESTS_UNIT_TCP_PEER_H
 
@@ -25,6 +26,9 @@ struct peer {
 	uint64_t moved_us; // when snd_una last moved
 	bool fin_sent, fin_acked, fin_rcvd, reset;
 	bool ack_due;
+	bool sack; // keeps what is not in order, and says so
+	struct tcp_ooo ooo;
+	uint64_t dup_start, dup_end; // what came twice
 	// The host's side
 	uint64_t host_sent, host_read;
 	bool host_closed;

@@ -53,6 +53,7 @@ static void test_bad_path(void)
 		else
 			establish(b);
 		peer_init(&p, b, 300000, 300000);
+		p.sack = i % 2;
 		p.seed = seed + i;
 		p.drop_pm = i % 3 == 0 ? 100 : 20;
 		p.dup_pm = 20;
@@ -117,6 +118,7 @@ static void test_random(void)
 			establish(b);
 		peer_init(&p, b, 200000, 200000);
 		p.seed = seed + i;
+		p.sack = i % 2;
 		p.drop_pm = i % 3 * 20;
 		p.dup_pm = p.reorder_pm = 20;
 		for (unsigned n = 0; !peer_done(&p) && !p.reset && n < 600000; n++) {

@@ -79,33 +79,33 @@ static void test_sack(void)
 	clear();
 	for (uint32_t i = 1; i < 8; i++) {
 		ooo_add(&o, 500 * i, 500 * i + 500);
-		CU_ASSERT_EQUAL(ooo_sack(&o, 5000, start, end, 4), 1);
+		CU_ASSERT_EQUAL(ooo_sack(&o, 5000, UINT64_MAX, start, end, 4), 1);
 		CU_ASSERT(start[0] == 5500 && end[0] == 5500 + 500 * i);
 	}
 	// Case 3: the second, fourth, sixth and last of eight are lost.
 	clear();
 	ooo_add(&o, 1000, 1500);
-	CU_ASSERT_EQUAL(ooo_sack(&o, 5000, start, end, 4), 1);
+	CU_ASSERT_EQUAL(ooo_sack(&o, 5000, UINT64_MAX, start, end, 4), 1);
 	ooo_add(&o, 2000, 2500);
-	CU_ASSERT_EQUAL(ooo_sack(&o, 5000, start, end, 4), 2);
+	CU_ASSERT_EQUAL(ooo_sack(&o, 5000, UINT64_MAX, start, end, 4), 2);
 	CU_ASSERT(start[0] == 7000 && end[0] == 7500 && start[1] == 6000 && end[1] == 6500);
 	ooo_add(&o, 3000, 3500);
-	CU_ASSERT_EQUAL(ooo_sack(&o, 5000, start, end, 4), 3);
+	CU_ASSERT_EQUAL(ooo_sack(&o, 5000, UINT64_MAX, start, end, 4), 3);
 	CU_ASSERT(start[0] == 8000 && start[1] == 7000 && start[2] == 6000);
 	// The fourth arrives and joins its neighbours: its block comes first.
 	ooo_add(&o, 1500, 2000);
-	CU_ASSERT_EQUAL(ooo_sack(&o, 5000, start, end, 4), 2);
+	CU_ASSERT_EQUAL(ooo_sack(&o, 5000, UINT64_MAX, start, end, 4), 2);
 	CU_ASSERT(start[0] == 6000 && end[0] == 7500 && start[1] == 8000 && end[1] == 8500);
-	CU_ASSERT_EQUAL(ooo_sack(&o, 5000, start, end, 1), 1);
+	CU_ASSERT_EQUAL(ooo_sack(&o, 5000, UINT64_MAX, start, end, 1), 1);
 	CU_ASSERT_EQUAL(start[0], 6000);
-	CU_ASSERT_EQUAL(ooo_sack(&o, 5000, start, end, 0), 0);
+	CU_ASSERT_EQUAL(ooo_sack(&o, 5000, UINT64_MAX, start, end, 0), 0);
 	// Sequence numbers wrap, offsets do not.
 	clear();
 	ooo_add(&o, (1ull << 32) + 10, (1ull << 32) + 20);
-	CU_ASSERT_EQUAL(ooo_sack(&o, 0xfffffff8, start, end, 4), 1);
+	CU_ASSERT_EQUAL(ooo_sack(&o, 0xfffffff8, UINT64_MAX, start, end, 4), 1);
 	CU_ASSERT(start[0] == 2 && end[0] == 12);
 	clear();
-	CU_ASSERT_EQUAL(ooo_sack(&o, 5000, start, end, 4), 0);
+	CU_ASSERT_EQUAL(ooo_sack(&o, 5000, UINT64_MAX, start, end, 4), 0);
 }
 
 // The model: a byte for each offset that is filled, and rcv_nxt.
@@ -133,7 +133,7 @@ static void check_map(uint64_t rcv_nxt)
 			at++;
 		CU_ASSERT_FATAL(map[i] == (at < o.n && o.r[at].start <= i));
 	}
-	n = ooo_sack(&o, 7, start, end, OOO_RANGES);
+	n = ooo_sack(&o, 7, UINT64_MAX, start, end, OOO_RANGES);
 	CU_ASSERT_FATAL(n == o.n && n == ranges_in_map((uint32_t)rcv_nxt));
 	for (uint32_t i = 0; i < n; i++)
 		for (uint32_t j = start[i] - 7; j < end[i] - 7; j++)
