@@ -6,7 +6,7 @@
 #define TLP_FIRST_US 1000000u // without a measurement
 // Not in the RFC: with round trips of microseconds it is not the path that is late after two of them
 // but the peer's scheduler.
-#define TLP_SLACK_US 2000u
+#define TLP_SLACK_US 5000u
 
 bool tlp_eligible(const struct tcp *t, const struct tcp_soft *s, const struct rec *r)
 {
