@@ -62,17 +62,17 @@ uint64_t ooo_advance(struct tcp_ooo *o, uint64_t rcv_nxt)
 uint32_t ooo_sack(const struct tcp_ooo *o, uint32_t seq0, uint64_t first, uint32_t *start,
 	uint32_t *end, uint32_t max)
 {
-	uint32_t n = 0, top = o->last;
+	uint32_t n = 0, top[2] = {o->last, o->last};
 
-	if (o->n == 0 || max == 0)
+	if (o->n == 0)
 		return 0;
 	for (uint32_t i = 0; i < o->n; i++)
 		if (o->r[i].start <= first && first < o->r[i].end)
-			top = i;
-	start[n] = seq0 + (uint32_t)o->r[top].start;
-	end[n++] = seq0 + (uint32_t)o->r[top].end;
-	for (uint32_t i = o->n; i-- > 0 && n < max;) {
-		if (i == top)
+			top[0] = i;
+	for (uint32_t k = 0; k < 2 + o->n && n < max; k++) {
+		uint32_t i = k < 2 ? top[k] : o->n + 1 - k;
+
+		if ((k == 1 && i == top[0]) || (k >= 2 && (i == top[0] || i == top[1])))
 			continue;
 		start[n] = seq0 + (uint32_t)o->r[i].start;
 		end[n++] = seq0 + (uint32_t)o->r[i].end;

@@ -124,7 +124,7 @@ static void check_sack(struct node *n, const struct tcp_view *v, const struct re
 	if (v->n_sack && !(r->opts & OB_NEG_SACK))
 		wrong(n, v, "SACK was not negotiated");
 	if (!(r->opts & OB_NEG_SACK) || !s || s->ooo == STATE_NIL || v->len || (v->flags & TCP_FIN)
-		|| ooo_sack(&t->ooo[s->ooo], r->irs + 1, from, to, 1) == 0)
+		|| ooo_sack(&t->ooo[s->ooo], r->irs + 1, UINT64_MAX, from, to, 1) == 0)
 		return;
 	for (unsigned i = 0; i < v->n_sack; i++)
 		if (v->sack[i].from == from[0] && v->sack[i].to == to[0])
