@@ -58,9 +58,13 @@ static void add_some(struct sim *s, uint64_t n, enum event_kind kind, uint64_t m
 {
 	struct fault_plan *f = s->faults;
 
-	for (uint64_t i = 0; i < n; i++)
-		add(f, s->now_us + draw_log(&f->draw, 1, s->plan.heal_us), kind,
-			draw_log(&f->draw, 1, most_us ? most_us : 1));
+	// One after the other: the order in which arguments are evaluated is the compiler's choice.
+	for (uint64_t i = 0; i < n; i++) {
+		uint64_t at = s->now_us + draw_log(&f->draw, 1, s->plan.heal_us);
+		uint64_t length_us = draw_log(&f->draw, 1, most_us ? most_us : 1);
+
+		add(f, at, kind, length_us);
+	}
 }
 
 // Aborts come at a number of bytes, not at a time.

@@ -163,6 +163,7 @@ static int work(struct board *b, unsigned number, const struct options *o, doubl
 
 	if (rc) {
 		fprintf(stderr, "outboard-sim: EAL: %s\n", strerror(-rc));
+		free(s);
 		return 2;
 	}
 	while (!atomic_load(&b->stop)) {

@@ -37,13 +37,11 @@ static void old_data(struct pconn *c)
 // The next bytes come with a timestamp of the past (PAWS), and are wrong.
 static void old_time(struct pconn *c)
 {
-	struct pseg s = {.off = c->snd_una,
-		.ack = c->rcv_nxt,
-		.flags = TCP_ACK,
-		.len = (uint32_t)draw_range(&c->peer->draw, 1, GARBAGE_MAX),
-		.ts_back = (int32_t)draw_range(&c->peer->draw, 1, 1000000),
-		.garbage = true};
+	struct pseg s = {.off = c->snd_una, .ack = c->rcv_nxt, .flags = TCP_ACK, .garbage = true};
 	const struct rec *r = record(c);
+
+	s.len = (uint32_t)draw_range(&c->peer->draw, 1, GARBAGE_MAX);
+	s.ts_back = (int32_t)draw_range(&c->peer->draw, 1, 1000000);
 
 	// Certain to be old: older than what the engine has.
 	if (!c->ts || !r
