@@ -135,6 +135,7 @@ static int make_buffers(struct host_mem *m, const struct config *cfg)
 	m->n_free = m->n_bufs;
 	m->low_mark = m->n_bufs / 16;
 	m->max_pieces = (uint32_t)cfg->limits_host_pieces;
+	m->piece_share = (uint32_t)cfg->limits_host_share;
 	m->free = malloc(((size_t)m->n_bufs + 1) * sizeof(*m->free));
 	m->gen = calloc((size_t)m->n_bufs + 1, sizeof(*m->gen));
 	if (!m->free || !m->gen)

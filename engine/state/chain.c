@@ -82,6 +82,15 @@ static uint32_t chain_free(
 	return n;
 }
 
+// Whether a host that has `have` descriptors in one direction may have one more: within its own limit,
+// and so that however many hosts there are, some are left for one more.
+static bool has_share(const struct state *st, const struct host_mem *m, uint32_t have)
+{
+	if (m->max_pieces != 0 && have >= m->max_pieces)
+		return false;
+	return m->piece_share == 0 || have < (uint64_t)m->piece_share * st->n_free_pieces;
+}
+
 // Takes a buffer for the stream from `start` on.
 static bool rx_extend(
 	struct state *st, struct host_mem *m, struct rec *r, uint32_t *tail, uint64_t start)
@@ -91,7 +100,7 @@ static bool rx_extend(
 	uint64_t off;
 	uint32_t i;
 
-	if (m->max_pieces != 0 && m->rx_pieces >= m->max_pieces)
+	if (!has_share(st, m, m->rx_pieces))
 		return false;
 	off = host_buf_get(m, &gen);
 	if (off == 0)
@@ -244,7 +253,7 @@ int chain_tx_append(struct state *st, struct host_mem *m, struct rec *r, uint32_
 			return 0;
 		}
 	}
-	if (m->max_pieces != 0 && m->tx_pieces >= m->max_pieces)
+	if (!has_share(st, m, m->tx_pieces))
 		return -EAGAIN;
 	i = state_piece_alloc(st);
 	if (i == STATE_NIL)

@@ -19,6 +19,8 @@ struct host_mem {
 	// Descriptors of its data, within the host's share: each direction has its own, so that what a
 	// host has not read never keeps it from sending. max_pieces 0: no limit.
 	uint32_t max_pieces;
+	uint32_t
+		piece_share; // it may have this many times the descriptors that are left; 0: no limit
 	uint32_t rx_pieces;
 	uint32_t tx_pieces;
 	// Hosts of one user have one account of connections. max_conns 0: no limit.

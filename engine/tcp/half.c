@@ -28,7 +28,9 @@ int half_new(struct tcp *t, const struct seg_tuple *k, uint16_t host, uint32_t *
 	h->error = 0;
 	h->listener = UINT16_MAX;
 	h->slot = h->slot_gen = 0;
-	t->half_soft[i] = (struct tcp_half_soft){.rto_us = (uint32_t)t->cfg->tcp_init_rto_us};
+	// An index is on the list of those that send once, whoever has it meanwhile.
+	t->half_soft[i] = (struct tcp_half_soft){
+		.rto_us = (uint32_t)t->cfg->tcp_init_rto_us, .queued = t->half_soft[i].queued};
 	share_half_add(t, host);
 	*id = t->n_conns + i;
 	return 0;
@@ -142,8 +144,10 @@ void half_output(struct tcp *t)
 		struct half *h = half_of(t, id);
 		int rc;
 
-		if (HARD_GET(h->phase) == HALF_FREE || !hs->queued)
+		if (HARD_GET(h->phase) == HALF_FREE) {
+			hs->queued = 0;
 			continue;
+		}
 		if (t->sink.room(t->sink.ctx) == 0)
 			break;
 		rc = half_emit(t, h, hs);

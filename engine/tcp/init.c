@@ -30,6 +30,8 @@ static int table_create(struct tcp *t)
 	return t->table ? 0 : -ENOMEM;
 }
 
+#define PROMOTED_MAX 256u // segments in a turn: the bound of port.burst
+
 // An array of n uint32_t: each its own index when `stack`, else all STATE_NIL.
 static uint32_t *index_array(uint32_t n, bool stack)
 {
@@ -49,10 +51,11 @@ static int arrays_create(struct tcp *t, const struct config *cfg)
 	t->half_soft = calloc(t->n_half, sizeof(*t->half_soft));
 	t->ooo = calloc(cfg->limits_ooo, sizeof(*t->ooo));
 	t->ooo_free = index_array((uint32_t)cfg->limits_ooo, true);
-	// A connection can leave a list and come back within a turn: stale entries are skipped.
-	t->dirty.ids = index_array(2 * t->n_conns, false);
-	t->out.ids = index_array(2 * t->n_conns, false);
-	t->half_out.ids = index_array(2 * t->n_half, false);
+	// A record that is freed within a turn leaves a stale entry, which is skipped. It comes back only
+	// by a segment that promotes a half-open entry, and of these a turn has no more than a burst.
+	t->dirty.ids = index_array(2 * t->n_conns + PROMOTED_MAX, false);
+	t->out.ids = index_array(2 * t->n_conns + PROMOTED_MAX, false);
+	t->half_out.ids = index_array(t->n_half, false); // an index is on it once
 	t->port_head = index_array(65536, false);
 	t->lsoft = calloc(cfg->limits_listeners, sizeof(*t->lsoft));
 	t->host_conns = calloc(cfg->limits_hosts, sizeof(*t->host_conns));

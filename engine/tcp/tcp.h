@@ -115,7 +115,7 @@ struct tcp_half_soft {
 	uint32_t snd_wnd;
 	uint8_t retries;
 	uint8_t soft_error; // errno of an ICMP error
-	uint8_t queued; // on the list half_out
+	uint8_t queued; // its index is on the list half_out: outlives the entry
 	uint8_t spare;
 };
 

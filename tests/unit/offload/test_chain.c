@@ -437,6 +437,43 @@ static void test_tx_trim(void)
 	teardown(&w);
 }
 
+// Send pieces until no more are granted: each for itself, since they are not adjacent.
+static uint32_t tx_until_full(struct world *w, struct host_mem *m)
+{
+	uint32_t n = 0;
+
+	while (chain_tx_append(&w->st, m, w->r, &w->s.snd_tail, 10ull * n, 65536 + 20ull * n, 10, 0)
+		== 0)
+		n++;
+	return n;
+}
+
+// A host may have its share of what is left, in each direction; the next one finds some.
+static void test_share(void)
+{
+	struct host_mem other = {.piece_share = 4};
+	struct world w;
+	uint32_t n;
+
+	setup(&w);
+	w.m.piece_share = 4;
+	n = tx_until_full(&w, &w.m);
+	CU_ASSERT_EQUAL(n, 52); // 52 of 64: 4 times the 12 that are left are fewer
+	CU_ASSERT_EQUAL(put(&w, 0, BUF * BUFS), 10 * BUF);
+	CU_ASSERT_EQUAL(w.m.rx_pieces, 10);
+	CU_ASSERT(w.st.n_free_pieces > 0);
+	chain_tx_free_all(&w.st, &w.m, w.r);
+	CU_ASSERT_EQUAL(w.m.tx_pieces, 0);
+	w.s.snd_tail = STATE_NIL;
+	CU_ASSERT_EQUAL(tx_until_full(&w, &w.m), 44);
+	w.s.snd_tail = STATE_NIL;
+	HARD_SET(w.r->snd_head, STATE_NIL);
+	n = tx_until_full(&w, &other);
+	CU_ASSERT(n > 0);
+	CU_ASSERT_EQUAL(other.tx_pieces, n);
+	teardown(&w);
+}
+
 static void tx_random_once(void)
 {
 	struct world w;
@@ -507,6 +544,7 @@ int main(int argc, char **argv)
 		{"receive, random", test_rx_random},
 		{"send: merging, marks, gathering", test_tx_merge},
 		{"send: trim and exhaustion", test_tx_trim},
+		{"shares of several hosts", test_share},
 		{"send, random", test_tx_random},
 		CU_TEST_INFO_NULL,
 	};

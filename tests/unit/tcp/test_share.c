@@ -145,6 +145,36 @@ static void test_conns(void)
 	bench_free(b);
 }
 
+// Entries that come and go within a turn are on the list of those that send once each: as many pairs of
+// a connect and its abort as a host likes need no more room than there are entries.
+static void test_pairs(void)
+{
+	struct two w;
+	uint32_t n_before;
+
+	two_open(&w, 1000000);
+	n_before = w.b->t.half_out.n;
+	for (uint32_t i = 0; i < 20 * HALF; i++) {
+		struct tcp_open o = {.lport = (uint16_t)(1000 + i),
+			.rport = 80,
+			.raddr = ob_addr_v4(0x0200000a),
+			.slot = BENCH_SLOTS / 2,
+			.slot_gen = w.b->slots[BENCH_SLOTS / 2].gen};
+		uint32_t id;
+
+		CU_ASSERT_EQUAL_FATAL(tcp_connect(&w.b->t, &o, &id), 0);
+		CU_ASSERT_EQUAL_FATAL(tcp_abort(&w.b->t, id), 0);
+		CU_ASSERT_FATAL(w.b->t.half_out.n <= HALF);
+	}
+	CU_ASSERT_EQUAL(w.b->t.half_out.n, n_before + 1);
+	// The entry that is on the list sends for whoever has it in the end.
+	uint16_t lport = 5000;
+
+	CU_ASSERT_EQUAL(connects_until(&w, 0, &lport, -ENFILE), HALF);
+	CU_ASSERT_EQUAL(w.b->t.half_out.n, HALF);
+	two_close(&w);
+}
+
 // Two hosts of one user have one account, whoever of them takes from it.
 static void test_user(void)
 {
@@ -189,6 +219,7 @@ int main(void)
 		{"a mass of connects", test_connects},
 		{"a flood of SYNs", test_flood},
 		{"connections", test_conns},
+		{"connects and aborts in one turn", test_pairs},
 		{"the account of a user", test_user},
 		{"a small MSS", test_small_mss},
 		CU_TEST_INFO_NULL,
