@@ -51,6 +51,26 @@ static bool chain_holds(const struct rec *x, uint32_t i, uint64_t from, uint64_t
 	return from >= to;
 }
 
+// Whether every piece that is linked is filled: its record's, and behind the one before.
+static bool chain_filled(const struct rec *x, uint32_t i)
+{
+	uint64_t end = 0;
+
+	for (uint32_t n = 0; i != STATE_NIL; n++) {
+		const struct piece *p;
+
+		if (i >= r.st.hdr->n_pieces || n == r.st.hdr->n_pieces)
+			return false;
+		p = &r.st.pieces[i];
+		if (p->conn != (uint32_t)(x - r.st.recs) || p->gen != rec_gen(x) || p->len == 0
+			|| p->start < end)
+			return false;
+		end = p->start + p->len;
+		i = HARD_GET(p->next);
+	}
+	return true;
+}
+
 static void check_rec(const struct rec *x)
 {
 	uint64_t una = HARD_GET(x->snd_una), max = HARD_GET(x->snd_max), wr = HARD_GET(x->snd_wr);
@@ -65,6 +85,8 @@ static void check_rec(const struct rec *x)
 	consumed = atomic_load(&ob_seg_slot(r.host.seg, &r.host.l, x->slot)->consumed);
 	if (una > max || max > STATE_OFF(wr))
 		wrong("acknowledged, sent, written: not in this order");
+	if (!chain_filled(x, HARD_GET(x->rcv_head)) || !chain_filled(x, HARD_GET(x->snd_head)))
+		wrong("a piece that is linked and not filled");
 	if (!chain_holds(x, HARD_GET(x->rcv_head), consumed, chain_data_end(HARD_GET(x->rcv_nxt))))
 		wrong("received bytes that no piece holds");
 	if (rec_phase(x) == REC_LIVE

@@ -24,6 +24,8 @@ static struct {
 	unsigned each;
 	unsigned takes;
 	unsigned asked; // for how many it was asked last
+	unsigned took; // packets in all
+	uint32_t lens; // of these, in the order in which they were taken: a polynomial
 } wire;
 
 static unsigned wire_rx(void *dev, struct rte_mbuf **pkts, unsigned n)
@@ -44,6 +46,9 @@ static unsigned wire_tx(void *dev, struct rte_mbuf **pkts, unsigned n)
 	n = RTE_MIN(n, wire.each);
 	n = RTE_MIN(n, wire.takes);
 	wire.takes -= n;
+	wire.took += n;
+	for (unsigned i = 0; i < n; i++)
+		wire.lens = wire.lens * 31 + rte_pktmbuf_pkt_len(pkts[i]);
 	rte_pktmbuf_free_bulk(pkts, n);
 	return n;
 }
@@ -85,6 +90,8 @@ static void collect(unsigned n)
 
 static void sends(void)
 {
+	uint32_t lens = 0;
+
 	open_wire();
 	port_flush(&port);
 	CU_ASSERT_EQUAL(cnt.tx_pkts, 0);
@@ -95,6 +102,9 @@ static void sends(void)
 	CU_ASSERT_EQUAL(port_room(&port), PORT_TX_MAX - 20);
 	port_flush(&port);
 	CU_ASSERT_EQUAL(port_room(&port), PORT_TX_MAX);
+	for (uint32_t i = 1; i <= 20; i++)
+		lens = lens * 31 + i;
+	CU_ASSERT(wire.took == 20 && wire.lens == lens); // each once, in order
 	CU_ASSERT_EQUAL(cnt.tx_pkts, 20);
 	CU_ASSERT_EQUAL(cnt.tx_bytes, 210);
 	CU_ASSERT_EQUAL(cnt.tx_drop_port, 0);

@@ -236,6 +236,38 @@ static void test_window(void)
 	bench_free(b);
 }
 
+// A FIN behind data that the window cuts is not taken with what is left: the rest would be lost.
+static void test_window_fin(void)
+{
+	struct bench *b = bench_new();
+
+	b->cfg.tcp_rcv_wnd = 4096;
+	b->cfg.tcp_mss = 1000;
+	establish(b, .mss = 1000);
+	for (unsigned i = 0; i < 4; i++)
+		inject(b, .len = 1000);
+	flush(b);
+	inject(b, .seq = 4001, .len = 1000, .flags = TCP_FIN | TCP_ACK);
+	expect(b, .ack = 4097, .wnd = 0);
+	expect_state(b, ESTABLISHED);
+	CU_ASSERT_EQUAL(host_received(b), 4096);
+	// Behind a gap, the same.
+	host_consume(b, 4096);
+	expect(b, .ack = 4097, .wnd = 4096);
+	inject(b, .seq = 5001, .len = 3500, .flags = TCP_FIN | TCP_ACK);
+	inject(b, .seq = 4097, .len = 904);
+	CU_ASSERT_EQUAL(host_received(b), 8192);
+	expect_state(b, ESTABLISHED);
+	host_consume(b, 8192);
+	flush(b);
+	inject(b, .seq = 8193, .len = 308, .flags = TCP_FIN | TCP_ACK);
+	expect(b, .ack = 8502);
+	expect_state(b, CLOSE_WAIT);
+	host_consume(b, 8500);
+	flush(b);
+	bench_free(b);
+}
+
 // RFC 9293 section 3.8.6.2.2: the window does not grow by less than min(RCV.BUFF / 2, MSS).
 static void test_silly_window(void)
 {
@@ -348,6 +380,7 @@ int main(void)
 		{"a FIN out of order", test_fin_out_of_order},
 		{"more gaps than are kept", test_many_gaps},
 		{"the window closes and opens", test_window},
+		{"a FIN beyond the window", test_window_fin},
 		{"silly windows are not offered", test_silly_window},
 		{"window updates are worth it", test_window_update},
 		{"no buffers", test_no_buffers},

@@ -124,6 +124,24 @@ static void test_host_gone(void)
 	bench_free(b);
 }
 
+// One that was shut down with data that nobody will read any more is no orphan: the peer must not
+// take it for read (RFC 1122 section 4.2.2.13).
+static void test_gone_unread(void)
+{
+	struct bench *b = bench_new();
+
+	host_listen(b);
+	open_from(b, PEER_PORT);
+	inject(b, .seq = 1, .ack = 1, .len = 100);
+	host_shutdown(b);
+	flush(b);
+	host_goes(b);
+	expect(b, .flags = TCP_RST | TCP_ACK);
+	expect_none(b);
+	CU_ASSERT_EQUAL(b->t.n_orphans, 0);
+	bench_free(b);
+}
+
 // An orphan whose peer is gone too ends in bounded time; one whose peer sends data is reset.
 static void test_orphans_end(void)
 {
@@ -171,14 +189,35 @@ static void test_reset_all(void)
 	bench_free(b);
 }
 
+// Who unlistens has no half-open connections: their place among the listeners may be another's soon.
+static void test_unlisten(void)
+{
+	struct bench *b = bench_new();
+
+	host_listen(b);
+	inject(b, .flags = TCP_SYN, .seq = 0, .mss = 1460);
+	expect(b, .flags = TCP_SYN | TCP_ACK);
+	CU_ASSERT_EQUAL(b->t.n_half_used, 1);
+	CU_ASSERT_EQUAL(tcp_unlisten(&b->t, b->listener), 0);
+	CU_ASSERT_EQUAL(b->t.n_half_used, 0);
+	CU_ASSERT_EQUAL(host_listen(b), 0); // another one in the same place
+	inject(b, .seq = 1, .ack = 1);
+	expect(b, .flags = TCP_RST);
+	expect_none(b);
+	CU_ASSERT_EQUAL(b->conn, TCP_NONE);
+	bench_free(b);
+}
+
 int main(void)
 {
 	CU_TestInfo tests[] = {
 		{"more connections than soft state", test_soft},
 		{"soft state is exhausted", test_soft_exhausted},
 		{"a host goes", test_host_gone},
+		{"a host goes and has not read", test_gone_unread},
 		{"orphans end", test_orphans_end},
 		{"everything is reset", test_reset_all},
+		{"half open, and nobody listens any more", test_unlisten},
 		CU_TEST_INFO_NULL,
 	};
 

@@ -4,6 +4,8 @@
 
 #include "tests/unit/tcp/tcp_peer.h"
 
+#define WELL 40001 // the port of another peer
+
 static struct tcp_soft *soft_of(struct bench *b)
 {
 	struct tcp_soft *s = tcp_soft_held(&b->t, b->conn);
@@ -98,7 +100,45 @@ static void test_no_slot(void)
 	bench_free(b);
 }
 
-#define WELL 40001 // the port of the other one's peer
+// Everything that the host may not have heard is said again, and only that.
+static void test_said_again(void)
+{
+	struct bench *b = bench_new();
+	struct ob_slot_word *w;
+
+	establish(b);
+	w = ob_seg_slot(b->mem.base, &b->mem.l, bench_rec(b)->slot);
+	tcp_forget(&b->t, b->conn);
+	CU_ASSERT_EQUAL(host_notes(b), 0);
+	host_send(b, 100, 0);
+	inject(b, .ack = 101);
+	host_notes(b);
+	tcp_forget(&b->t, b->conn);
+	CU_ASSERT_EQUAL(host_notes(b), TCP_EV_SENT);
+	inject(b, .ack = 101, .len = 10);
+	host_notes(b);
+	tcp_forget(&b->t, b->conn);
+	CU_ASSERT_EQUAL(host_notes(b), TCP_EV_SENT | TCP_EV_DATA);
+	atomic_store(&w->taken_gen, 0); // not taken yet
+	tcp_forget(&b->t, b->conn);
+	CU_ASSERT_EQUAL(host_notes(b), TCP_EV_ACCEPT | TCP_EV_SENT | TCP_EV_DATA);
+	atomic_store(&w->taken_gen, bench_rec(b)->slot_gen);
+	host_consume(b, 10);
+	inject(b, .ack = 101, .flags = TCP_RST);
+	soft_drop(&b->t, b->conn);
+	host_notes(b);
+	CU_ASSERT_PTR_NOT_NULL(tcp_soft(&b->t, b->conn));
+	CU_ASSERT_EQUAL(host_notes(b), TCP_EV_SENT | TCP_EV_CLOSED);
+	flush(b);
+	bench_free(b);
+	b = bench_new();
+	establish_active(b);
+	atomic_store(&ob_seg_slot(b->mem.base, &b->mem.l, bench_rec(b)->slot)->taken_gen, 0);
+	tcp_forget(&b->t, b->conn);
+	CU_ASSERT_EQUAL(host_notes(b), TCP_EV_CONNECT);
+	flush(b);
+	bench_free(b);
+}
 
 // Two connections with something in every direction; the first one's record is damaged at `at`.
 struct pair {
@@ -223,6 +263,7 @@ int main(void)
 		{"a word that is too high", test_word_high},
 		{"a word that is too low", test_word_low},
 		{"no such slot", test_no_slot},
+		{"what is said again", test_said_again},
 		{"damaged records", test_damaged},
 		{"a damaged record of a host that goes", test_damaged_host_gone},
 		{"a damaged record of a connection that is over", test_damaged_done},
