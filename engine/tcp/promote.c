@@ -58,6 +58,7 @@ static void fill_soft(struct tcp *t, struct tcp_soft *s, const struct rec *r,
 		struct rtt_bounds b = tcp_rtt_bounds(t);
 
 		rtt_sample(s, (uint32_t)(t->now_us - hs->sent_us), 1, &b);
+		rack_min_rtt(t, s, (uint32_t)(t->now_us - hs->sent_us));
 	} else {
 		cc_begin(t, s, 1); // RFC 5681 section 3.1: a SYN was lost
 	}

@@ -116,6 +116,8 @@ static bool frto(
 	}
 	if (n->sacked_end > f->frto_end || (dup && !sack)) {
 		f->frto = 0; // (3a) there is a hole
+		if (s->cwnd < 3u * s->snd_mss) // what has left does not hold up the rest
+			s->cwnd = 3u * s->snd_mss;
 		return false;
 	}
 	if (!n->orig)
