@@ -318,7 +318,7 @@ struct ob_event rig_event(struct rig *r, enum ob_ev_type type)
 	struct ob_event e = peer_event(&r->host);
 
 	if (e.type != type)
-		printf("\n    event of type %u, expected %u", e.type, type);
+		printf("\n    event of type %u, expected %u", e.type, (unsigned)type);
 	CU_ASSERT_EQUAL(e.type, type);
 	return e;
 }
