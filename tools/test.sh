@@ -22,7 +22,7 @@ all_suites=(style unit host sim regress netns posix failover fuzz)
 quick_suites=(style unit host netns)
 suites=() named= quick= only= minutes=
 build=$OB_ROOT/build
-logs=$build/test-logs
+logs=${OB_TEST_LOGS:-$build/test-logs}
 prefix=obt$$
 passed=0 failed=0 skipped=0 serial=0
 

@@ -13,6 +13,7 @@ cd "$OB_ROOT" || exit 1
 dir=$(mktemp -d)
 cleanup_push rm -rf "$dir"
 tag=${OB_PREFIX}_sigint
+export OB_TEST_LOGS=$dir/logs # not those of the run that this is part of
 # Or what is interrupted below would build for minutes.
 run_quiet tools/dev/build.sh || die "cannot build"
 
