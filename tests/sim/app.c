@@ -1,213 +1,9 @@
 // Applications: they open what the plan says, send patterns, compare what comes, and close.
-#include "tests/sim/sim.h"
+#include "tests/sim/app.h"
 
 #define EVENTS 32
 #define AGAIN_US 200u // for what found no room
 #define PATIENCE_US 20000000u // for an end whose other end has failed
-
-static struct chan *chan_of(const struct end *e)
-{
-	return &e->host->chans[e->chan];
-}
-
-static unsigned side_of(const struct end *e)
-{
-	return e == &e->flow->end[1];
-}
-
-static struct end *other(const struct end *e)
-{
-	return &e->flow->end[1 - side_of(e)];
-}
-
-static void due(struct chan *c, uint64_t when)
-{
-	if (when < c->host->stalled_until_us)
-		when = c->host->stalled_until_us;
-	if (when < c->due_us)
-		c->due_us = when;
-}
-
-// The application is done with this end.
-static void end_over(struct end *e)
-{
-	struct flow *f = e->flow;
-	struct sim *s = e->host->node->sim;
-
-	e->live = e->open = false;
-	e->over = true;
-	if (!f->ended_us)
-		f->ended_us = s->now_us;
-	sim_hash_word(s, f->id << 8 | side_of(e));
-	sim_hash_word(s, e->sent);
-	sim_hash_word(s, e->rcvd);
-	sim_hash_word(s, (uint64_t)e->error);
-	if (e->error && e->error != -ECONNABORTED)
-		f->may_fail |= s->may_break;
-	if (flow_over(f))
-		check_flow(s, f);
-}
-
-void app_lost(struct end *e, int error)
-{
-	e->flow->may_fail = true;
-	if (e->over)
-		return;
-	e->error = error;
-	end_over(e);
-}
-
-static void abort_end(struct end *e)
-{
-	struct sim *s = e->host->node->sim;
-
-	if (e->live)
-		ob_abort(chan_of(e)->ch, e->conn);
-	e->aborted = true;
-	e->flow->may_fail = true;
-	FIRED(s, abort);
-	end_over(e);
-}
-
-static void close_end(struct end *e)
-{
-	int rc = ob_close(chan_of(e)->ch, e->conn);
-
-	if (rc)
-		sim_fail(e->host->node->sim, "flow %u: close: %d", e->flow->id, rc);
-	end_over(e);
-}
-
-// Whether everything that this end has to say was said.
-static bool all_said(const struct end *e)
-{
-	return e->sent == e->total && (e->gate != GATE_EOF || e->eof);
-}
-
-static void do_write(struct end *e)
-{
-	const struct plan *p = &e->host->node->sim->plan;
-	struct chan *c = chan_of(e);
-	unsigned side = side_of(e);
-	uint64_t limit = flow_limit(e);
-
-	while (e->sent < limit) {
-		uint64_t n = limit - e->sent, most = p->write_bytes ? p->write_bytes : PATTERN_RUN;
-		ssize_t r;
-
-		n = n < most ? n : most;
-		n = n < PATTERN_RUN ? n : PATTERN_RUN;
-		r = ob_send(c->ch, e->conn, pattern(e->flow->base[side], e->sent), n,
-			e->sent + n < limit ? OB_SEND_MORE : 0);
-		if (r <= 0) {
-			if (r != -EAGAIN && r != -ESHUTDOWN && !e->error)
-				e->error = (int)r;
-			return;
-		}
-		e->sent += (uint64_t)r;
-	}
-	if (all_said(e) && !e->shut) {
-		e->shut = true;
-		ob_shutdown(c->ch, e->conn);
-	}
-}
-
-static void got(struct end *e, const uint8_t *p, uint64_t n)
-{
-	struct sim *s = e->host->node->sim;
-	struct flow *f = e->flow;
-	unsigned from = 1 - side_of(e);
-
-	if (!pattern_is(f->base[from], e->rcvd, p, n))
-		sim_fail(s, "flow %u: bytes [%llu, %llu) of end %u came in wrong", f->id,
-			(unsigned long long)e->rcvd, (unsigned long long)(e->rcvd + n), from);
-	e->rcvd += n;
-	s->stats->bytes += n;
-	if (e->rcvd > f->end[from].total)
-		sim_fail(s, "flow %u: end %u got %llu bytes of %llu", f->id, 1 - from,
-			(unsigned long long)e->rcvd, (unsigned long long)f->end[from].total);
-}
-
-static ssize_t read_peek(struct end *e, uint64_t most)
-{
-	struct chan *c = chan_of(e);
-	struct iovec v[4];
-	uint64_t n = 0;
-	int r = ob_peek(c->ch, e->conn, v, 4);
-
-	if (r <= 0)
-		return r;
-	for (int i = 0; i < r && n < most; i++) {
-		uint64_t part = v[i].iov_len < most - n ? v[i].iov_len : most - n;
-
-		got(e, v[i].iov_base, part);
-		n += part;
-	}
-	if (ob_consume(c->ch, e->conn, n))
-		sim_fail(e->host->node->sim, "flow %u: cannot consume", e->flow->id);
-	return (ssize_t)n;
-}
-
-static ssize_t read_copy(struct end *e, uint64_t most)
-{
-	uint8_t buf[16384];
-	ssize_t n = ob_recv(chan_of(e)->ch, e->conn, buf, most);
-
-	if (n > 0)
-		got(e, buf, (uint64_t)n);
-	return n;
-}
-
-static void at_end(struct end *e)
-{
-	const struct end *from = other(e);
-	struct sim *s = e->host->node->sim;
-
-	e->eof = true;
-	if (e->rcvd != from->sent || !from->shut)
-		sim_fail(s, "flow %u: end %u sees the end of the stream at %llu of %llu bytes",
-			e->flow->id, side_of(e), (unsigned long long)e->rcvd,
-			(unsigned long long)from->sent);
-}
-
-static void do_read(struct end *e)
-{
-	struct sim *s = e->host->node->sim;
-	uint64_t most = s->plan.read_bytes ? s->plan.read_bytes : 16384;
-	ssize_t n = 1;
-
-	if (s->now_us < e->unread_until_us) {
-		due(chan_of(e), e->unread_until_us);
-		return;
-	}
-	while (!e->eof && n > 0) {
-		n = s->plan.peek ? read_peek(e, most) : read_copy(e, most);
-		if (n == 0)
-			at_end(e);
-	}
-	if (n < 0 && n != -EAGAIN && !e->error)
-		e->error = (int)n;
-}
-
-// Everything an end can do now.
-static void step(struct end *e)
-{
-	uint64_t before;
-
-	do {
-		before = e->rcvd + e->sent;
-		do_read(e);
-		do_write(e);
-		if (e->sent + e->rcvd >= e->abort_at && !e->host->node->sim->quiet) {
-			abort_end(e);
-			return;
-		}
-	} while (e->rcvd + e->sent != before && !e->error);
-	if (e->error || (e->eof && e->shut))
-		close_end(e);
-}
-
-// ---- beginning
 
 static struct ob_endpoint endpoint(uint32_t addr, uint16_t port)
 {
@@ -252,7 +48,7 @@ static bool open_end(struct end *e)
 	}
 	e->live = true;
 	set_options(e);
-	due(chan_of(e), e->host->node->sim->now_us);
+	chan_due(chan_of(e), e->host->node->sim->now_us);
 	return true;
 }
 
@@ -294,9 +90,9 @@ static void impatience(struct sim *s, struct flow *f)
 		if (e->over || !e->host)
 			continue;
 		if (e->live)
-			abort_end(e);
+			app_abort(e);
 		else
-			end_over(e);
+			app_end(e);
 	}
 }
 
@@ -384,7 +180,7 @@ static void accepted(struct chan *c, ob_conn_t conn)
 	e->conn = conn;
 	e->live = e->open = true;
 	ob_set_user(c->ch, conn, e);
-	step(e);
+	app_step(e);
 }
 
 static void connected(struct end *e, int error)
@@ -399,16 +195,16 @@ static void connected(struct end *e, int error)
 		if (s->scarce || s->may_break || f->simultaneous || f->keep_port)
 			f->may_fail = true;
 		ob_close(chan_of(e)->ch, e->conn);
-		end_over(e);
+		app_end(e);
 		// Nothing will come of the other one, if it is not there.
-		if (!other(e)->live && other(e)->host)
-			end_over(other(e));
+		if (!other_end(e)->live && other_end(e)->host)
+			app_end(other_end(e));
 		return;
 	}
 	if (ob_conn_info(chan_of(e)->ch, e->conn, &in) == 0 && f->port[side] == 0)
 		f->port[side] = in.local.port;
 	e->open = true;
-	step(e);
+	app_step(e);
 }
 
 static void event(struct chan *c, const struct ob_app_event *v)
@@ -435,13 +231,14 @@ static void event(struct chan *c, const struct ob_app_event *v)
 			break;
 		e->in_order = v->error == 0;
 		e->error = e->error ? e->error : v->error;
-		step(e);
+		app_step(e);
 		if (!e->over) // it is in order, but for what was not read yet
-			due(c, s->now_us < e->unread_until_us ? e->unread_until_us : s->now_us);
+			chan_due(
+				c, s->now_us < e->unread_until_us ? e->unread_until_us : s->now_us);
 		break;
 	default:
 		if (e && e->open)
-			step(e);
+			app_step(e);
 		break;
 	}
 }
@@ -458,9 +255,9 @@ static void stalled_readers(struct chan *c)
 				continue;
 			if (e->unread_until_us && s->now_us >= e->unread_until_us) {
 				e->unread_until_us = 0;
-				step(e);
+				app_step(e);
 			} else if (e->unread_until_us) {
-				due(c, e->unread_until_us);
+				chan_due(c, e->unread_until_us);
 			}
 		}
 }
@@ -472,7 +269,7 @@ static void sleep_or_not(struct chan *c)
 
 	if (rc == -EAGAIN) {
 		FIRED(s, requests_full);
-		due(c, s->now_us + AGAIN_US);
+		chan_due(c, s->now_us + AGAIN_US);
 		return;
 	}
 	if (!s->plan.armed)
@@ -481,7 +278,7 @@ static void sleep_or_not(struct chan *c)
 	if (rc == 0)
 		FIRED(s, armed);
 	else
-		due(c, s->now_us + 1);
+		chan_due(c, s->now_us + 1);
 	c->armed = rc == 0;
 }
 

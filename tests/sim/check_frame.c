@@ -152,8 +152,9 @@ static void check_data(
 	if (sh->flow && v->len
 		&& !pattern_is(sh->flow->base[sh->side], (uint64_t)off, v->data, v->len))
 		wrong(n, v, "sends other bytes than the application wrote");
-	// Probes of a closed window are one byte; a rebuilt connection begins with a segment.
-	if (sh->peer_edge_known && v->len + fin > 1 && end > sh->peer_edge && !p->amnesia_ppm
+	// Probes of a closed window are one byte, and with nothing in flight the engine lets a FIN go one
+	// beyond; a rebuilt connection begins with a segment.
+	if (sh->peer_edge_known && v->len > 1 && end - fin > sh->peer_edge && !p->amnesia_ppm
 		&& !p->soft)
 		wrong(n, v, "sent past the window that the peer allowed");
 }

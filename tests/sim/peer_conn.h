@@ -87,6 +87,9 @@ uint32_t peer_ts(const struct pconn *c);
 // ---- peer_mischief.c
 void peer_mischief(struct pconn *c);
 // ---- peer.c
+void peer_prepare(struct peer *p, struct pconn *c, struct flow *f, unsigned side);
+void peer_syn(struct pconn *c);
+void peer_arrive(void *peer, const uint8_t *frame, uint32_t len);
 void peer_over(struct pconn *c, int error);
 bool peer_said_all(const struct pconn *c);
 

@@ -254,7 +254,7 @@ bool sim_run(struct sim *s, struct stats *stats, uint64_t seed, FILE *trace)
 	s->may_break = s->plan.give_up || s->plan.host_deaths;
 	s->scarce = s->plan.famines || s->plan.pieces || s->plan.soft || s->plan.backlog
 		|| s->plan.mbufs || s->plan.time_wait || s->plan.old_port
-		|| (s->plan.arp && (s->plan.loss_ppm || s->plan.blackouts || s->plan.corrupt_ppm));
+		|| s->plan.arp; // a neighbour that stands still, or whose answer is lost
 	s->draw_app = draw_stream(seed, "apps", 0);
 	rte_srand(seed);
 	wrap_seed(seed);
