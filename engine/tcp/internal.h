@@ -210,6 +210,7 @@ bool rx_ack(struct tcp_rx *x);
 void reply_reset(struct tcp *t, const struct seg_in *in); // for no connection
 // s: NULL when no soft state is held: the committed positions serve.
 void reply_reset_conn(struct tcp *t, const struct rec *r, const struct tcp_soft *s);
+void reply_reset_half(struct tcp *t, const struct half *h); // in SYN-RECEIVED
 // A bare ACK of no record. wnd: as on the wire; ts_ecr: NULL where timestamps are not in use.
 void reply_ack(struct tcp *t, const struct seg_tuple *k, uint32_t seq, uint32_t ack, uint16_t wnd,
 	const uint32_t *ts_ecr);

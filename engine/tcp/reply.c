@@ -40,6 +40,20 @@ void reply_reset_conn(struct tcp *t, const struct rec *r, const struct tcp_soft 
 	emit_bare(t, &o);
 }
 
+// With the ACK, so that a peer in SYN-SENT, whose SYN-ACK was lost, takes it too.
+void reply_reset_half(struct tcp *t, const struct half *h)
+{
+	struct seg_out o = {
+		.t = half_tuple(h),
+		.seq = h->iss + 1,
+		.ack = h->irs + 1,
+		.flags = TCP_RST | TCP_ACK,
+	};
+
+	COUNT(t->cnt, tcp_reset_tx);
+	emit_bare(t, &o);
+}
+
 void reply_ack(struct tcp *t, const struct seg_tuple *k, uint32_t seq, uint32_t ack, uint16_t wnd,
 	const uint32_t *ts_ecr)
 {

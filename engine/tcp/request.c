@@ -286,6 +286,24 @@ uint32_t tcp_host_conns(const struct tcp *t, uint16_t host)
 	return t->host_conns[host];
 }
 
+// RFC 9293 section 3.10.5 (ABORT): SYN-RECEIVED is reset, SYN-SENT is just over.
+static bool half_reset_all(struct tcp *t)
+{
+	for (uint32_t i = 0; t->n_half_used && i < t->n_half; i++) {
+		const struct half *h = &t->st->half[i];
+		uint8_t phase = HARD_GET(h->phase);
+
+		if (phase == HALF_FREE)
+			continue;
+		if (t->sink.room(t->sink.ctx) < 8)
+			return false;
+		if (phase == HALF_SYN_RCVD)
+			reply_reset_half(t, h);
+		half_fail(t, t->n_conns + i, -EPIPE);
+	}
+	return true;
+}
+
 bool tcp_reset_all(struct tcp *t)
 {
 	for (uint32_t i = 0; i < t->n_conns; i++) {
@@ -302,7 +320,7 @@ bool tcp_reset_all(struct tcp *t)
 		reply_reset_conn(t, r, s);
 		conn_done(t, i, EPIPE);
 	}
-	return true;
+	return half_reset_all(t);
 }
 
 bool tcp_icmp(void *tcp, const struct seg_icmp *e)

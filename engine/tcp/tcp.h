@@ -284,8 +284,8 @@ int tcp_listener_setopt(struct tcp *t, uint32_t listener, unsigned option, uint6
 bool tcp_host_gone(struct tcp *t, uint16_t host, uint32_t *cursor, uint32_t max);
 // How many records still refer to the host.
 uint32_t tcp_host_conns(const struct tcp *t, uint16_t host);
-// A clean stop: every connection ends with a reset. Returns false when this turn has no room for
-// more of them: commit, flush and call again.
+// A clean stop: every connection ends with a reset, half-open ones included. Returns false when this
+// turn has no room for more of them: commit, flush and call again.
 bool tcp_reset_all(struct tcp *t);
 
 // From the network layer (struct net_ops).

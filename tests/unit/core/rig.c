@@ -63,8 +63,12 @@ static void wire_take(struct rig *r, struct rte_mbuf *m)
 
 static unsigned wire_tx(void *dev, struct rte_mbuf **pkts, unsigned n)
 {
+	struct rig *r = dev;
+
+	if (r->stopping) // what is published is of the turn before: see hostif_publish() in order.c
+		order_begin(r);
 	for (unsigned i = 0; i < n; i++)
-		wire_take(dev, pkts[i]);
+		wire_take(r, pkts[i]);
 	rte_pktmbuf_free_bulk(pkts, n);
 	return n;
 }
@@ -179,6 +183,14 @@ void rig_turns(struct rig *r, unsigned n)
 {
 	while (n--)
 		rig_turn(r);
+}
+
+void rig_stop(struct rig *r)
+{
+	atomic_store(&r->core->stop, true);
+	r->stopping = true;
+	core_run(r->core);
+	r->stopping = false;
 }
 
 void rig_advance(struct rig *r, uint64_t us)

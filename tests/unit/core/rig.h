@@ -50,6 +50,7 @@ struct rig {
 	unsigned out_head, out_tail;
 	uint64_t arena; // where the host's own part begins
 	void (*turn)(void); // NULL: core_turn()
+	bool stopping; // turns come from core_run()
 	// What order.c found.
 	unsigned wrong;
 	unsigned seen_segs, seen_events, seen_bells, seen_tw, seen_half;
@@ -63,6 +64,8 @@ void rig_open(struct rig *r, void (*change)(struct config *cfg), const struct ob
 void rig_close(struct rig *r);
 void rig_turn(struct rig *r);
 void rig_turns(struct rig *r, unsigned n);
+// core_run() with `stop` set: a clean stop, in as many turns as it takes.
+void rig_stop(struct rig *r);
 // Time passes; then a turn.
 void rig_advance(struct rig *r, uint64_t us);
 
