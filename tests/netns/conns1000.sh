@@ -19,5 +19,5 @@ check before between 'tcp_passive_open == 1000 and tcp_rx_bytes >= 1e9 and tcp_t
 load connects kernel --conns 1000 -- --conns 1000 --bytes 1000000
 look after
 check between after 'tcp_active_open == 1000 and tcp_rx_bytes >= 1e9 and tcp_tx_bytes >= 1e9'
-check before after 'tcp_established == 2000 and tcp_timeout == 0 and tcp_reset_tx == 0'
+check before after 'tcp_established == 2000 and tcp_timeout == 0 and not resets'
 engine_stop "$ENGINE_PID" || die "the engine did not stop cleanly: $(tail -n 5 "$ENGINE_LOG")"

@@ -25,4 +25,4 @@ wait_for 10 at_rest || die "connections are left: $(ctl "$ENGINE_SOCKET" conns)"
 look after
 # In order, all of them; the side that ended first went through TIME-WAIT.
 check before after 'tcp_established == 600 and tcp_closed == 600 and tcp_tw_entered == 300
-	and not (tcp_reset_rx or tcp_reset_tx or tcp_timeout or drop_tcp_after_close)'
+	and not (tcp_reset_rx or resets or tcp_timeout or drop_tcp_after_close)'

@@ -63,7 +63,7 @@ check begin early "tcp_established == $few and tcp_closed == $few and tcp_passiv
 check begin late "tcp_established == $many and tcp_closed == $many and tcp_passive_open == $many / 2"
 # Each side closed first in half of them. A SYN that found its tuple in TIME-WAIT took the entry along.
 check begin late "tcp_tw_entered == $many / 2 and tcp_tw_evicted == 0"
-check begin late 'not (tcp_reset_rx or tcp_reset_tx or tcp_timeout or req_bad_state or req_bad_gen)'
+check begin late 'not (tcp_reset_rx or resets or tcp_timeout or req_bad_state or req_bad_gen)'
 for before in begin early; do
 	check $before late 'all(a["stat"][k] == b["stat"][k] for k in ("mbufs_free", "recs_free", "half_free",
 		"pieces_free", "soft_free", "ooo_free", "hosts"))'

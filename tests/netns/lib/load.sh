@@ -109,7 +109,8 @@ look() {
 	done
 }
 # check NAME NAME EXPRESSION: of what the counters rose by between two looks; `a` and `b` are all that
-# was seen then.
+# was seen then; `resets` is how many were sent to connections. On a busy machine a kernel sends again
+# what was acknowledged, and a copy that comes when its connection is over is answered with a reset, too.
 check() {
 	python3 - "$dir" "$@" <<-'END' || die "not so: $3"
 		import json, sys
@@ -118,6 +119,7 @@ check() {
 		load = lambda name: {k: json.load(open(f"{directory}/{name}.{k}.json")) for k in kinds}
 		a, b = load(first), load(second)
 		rose = {k: v - a["counters"][k] for k, v in b["counters"].items()}
+		rose["resets"] = max(0, rose["tcp_reset_tx"] - rose["drop_tcp_no_conn"])
 		if not eval(f"({expression})", {"a": a, "b": b}, rose):
 		    changed = {k: v for k, v in rose.items() if v}
 		    sys.exit(f"rose by {changed}\nstat {b['stat']}\ngroups {b['groups']}\nhosts {b['hosts']}")
