@@ -50,10 +50,12 @@ static bool step_sequence(struct tcp_rx *x)
 		edge = nxt; // a FIN may lie at the edge
 	if (end >= nxt && x->start <= edge)
 		return true;
-	// A bare ACK that is one below: of a peer whose probe was taken, and who has not heard of it yet.
-	// Its SEQ cannot be another while our window is closed to it, and if its news did not count,
-	// two such ends would tell each other for ever. It is answered, since it may be a keepalive.
-	if (x->start == nxt - 1 && end == x->start && !(x->in->flags & TCP_SYN)) {
+	// A bare ACK from below the window: of a peer whose probe was taken, or what it sent before the window
+	// shrank by rounding, and who has not heard of it. Its SEQ cannot be another while our window is
+	// closed to it, and if its news did not count, two such ends would tell each other for ever. It
+	// is answered, since it may be a keepalive.
+	if (x->start < nxt && nxt - x->start <= (int64_t)tcp_rcv_wnd(t) && end == x->start
+		&& !(x->in->flags & TCP_SYN)) {
 		if (net_limit_take(&t->challenge_limit, t->now_us))
 			conn_ack_now(t, x->s);
 		return true;

@@ -354,7 +354,10 @@ static bool conn_output(struct tcp *t, struct tcp_soft *s, struct rec *r)
 		uint64_t seq = s->snd_max, edge = s->snd_una + s->snd_wnd;
 		uint32_t none = STATE_NIL;
 
-		if ((s->flags & SOFT_WND_KNOWN) && edge < seq)
+		// What lies beyond by less than the unit of its window was allowed before it was rounded.
+		if (s->snd_nxt > edge && s->snd_nxt - edge < 1ull << peer_shift(r))
+			seq = s->snd_nxt;
+		else if ((s->flags & SOFT_WND_KNOWN) && edge < seq)
 			seq = edge;
 		return out_emit(t, s, r, &none, seq, 0, false) >= 0;
 	}

@@ -46,11 +46,31 @@ static void test_ack_of_taken_probe(void)
 	bench_free(b);
 }
 
+// The window of the handshake is not scaled: what was sent into it may lie beyond what the first scaled
+// one says, by less than its unit. The SEQ of bare ACKs is behind it all the same, where the peer is.
+static void test_rounded_window(void)
+{
+	struct bench *b = bench_new();
+
+	b->cfg.tcp_delack_us = 0;
+	bench_connect(b, &(const struct pkt){PKT_ANY, .mss = 1070, .wscale = 10, .wnd = 2355});
+	CU_ASSERT_EQUAL(host_send(b, 2140, 0), 0);
+	expect(b, .seq = 1, .len = 1070);
+	expect(b, .seq = 1071, .len = 1070);
+	inject(b, .seq = 1, .len = 100, .ack = 1, .wnd = 2);
+	expect(b, .seq = 2141, .ack = 101, .len = 0);
+	// The other way round: its bare ACK has a SEQ from before what it sent.
+	inject(b, .seq = 9, .ack = 2141, .wnd = 2);
+	CU_ASSERT_EQUAL(HARD_GET(bench_rec(b)->snd_una), 2140);
+	bench_free(b);
+}
+
 int main(void)
 {
 	CU_TestInfo tests[] = {
 		{"the window of an old SEQ that acknowledges", test_window_of_old_seq},
 		{"the ACK of a probe that was taken", test_ack_of_taken_probe},
+		{"a window that was rounded", test_rounded_window},
 		CU_TEST_INFO_NULL,
 	};
 
