@@ -322,9 +322,12 @@ static void to_time_wait(struct tcp *t, struct tcp_soft *s, struct rec *r)
 {
 	struct seg_tuple k = rec_tuple(r);
 
-	// Of a peer that offered timestamps in vain there is one too: it is not to be echoed.
-	tw_add(t->tw, &k, snd_seq(r, s->snd_max), rcv_seq(r, s->rcv_nxt),
-		r->opts & OB_NEG_TS ? s->ts_recent : 0, t->now_us);
+	uint32_t ts = 0; // none: a peer that offered timestamps in vain gets none either
+
+	// One that happens to be 0 is kept as the one before.
+	if (r->opts & OB_NEG_TS)
+		ts = s->ts_recent ? s->ts_recent : UINT32_MAX;
+	tw_add(t->tw, &k, snd_seq(r, s->snd_max), rcv_seq(r, s->rcv_nxt), ts, t->now_us);
 	COUNT(t->cnt, tcp_tw_entered);
 	conn_done(t, s->conn, 0);
 }
