@@ -6,6 +6,7 @@
 #define EVENTS_MAX 64u
 #define TAKEN_MAX 4096u
 #define RESPAWN_US 50000u
+#define GIVE_UP_US 300000000u // all retries are over by then
 
 enum event_kind {
 	DARK,
@@ -266,6 +267,14 @@ static void stall(uint64_t *until, uint64_t end_us)
 		*until = end_us;
 }
 
+// An end that only listens may never hear that the other one has gone: there are no keepalives yet.
+static void given_up(const struct sim *s, struct flow *f)
+{
+	f->may_fail = true;
+	if (!f->ended_us)
+		f->ended_us = s->now_us + GIVE_UP_US;
+}
+
 static void happen(struct sim *s, const struct event *e)
 {
 	struct node *n = &s->nodes[e->arg % s->n_nodes];
@@ -305,7 +314,7 @@ static void happen(struct sim *s, const struct event *e)
 	case FOR_GOOD:
 		s->wire.dark_until_us = SIM_NEVER;
 		for (unsigned i = 0; i < s->n_flows; i++)
-			s->flows[i].may_fail = true;
+			given_up(s, &s->flows[i]);
 		break;
 	case HEAL:
 		faults_heal(s);

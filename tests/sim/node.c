@@ -350,9 +350,10 @@ static void rest(struct node *n)
 	if (!hostif_sleep_prepare(&n->core->hostif)) {
 		FIRED(s, slept);
 		n->asleep = true;
-	} else {
+	} else { // a request waits, perhaps for long: a real engine polls on
 		hostif_sleep_done(&n->core->hostif);
-		n->next_us = s->now_us + 1;
+		n->idle_us = n->idle_us * 2 < IDLE_MAX_US ? n->idle_us * 2 : IDLE_MAX_US;
+		n->next_us = s->now_us + n->idle_us;
 	}
 }
 

@@ -8,6 +8,7 @@
 #define START_US 1000000u
 #define LIMIT_US 1500000000u // of virtual time after the last fault
 #define QUIET_US 200000000u // until nothing is left, once the applications have ended
+#define LISTEN_TURNS 12u
 #define STEPS_MAX 3000000u
 
 struct sim *sim_running;
@@ -197,7 +198,9 @@ static void open_all(struct sim *s)
 		for (unsigned k = 0; k < s->nodes[i].n_hosts && !s->failed; k++)
 			if (host_open(&s->nodes[i].hosts[k], &s->nodes[i], k) == 0)
 				host_listen(&s->nodes[i].hosts[k]);
-	sim_pump(s);
+	// Connections begin when all listeners are up.
+	for (unsigned i = 0; i < LISTEN_TURNS && !s->failed; i++)
+		sim_pump(s);
 }
 
 static void close_hosts(struct sim *s)
