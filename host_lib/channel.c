@@ -37,6 +37,9 @@ static int divide(struct ob_channel *ch, const struct ob_seg_layout *l)
 	ch->listeners = calloc(ch->n_listeners, sizeof(*ch->listeners));
 	if (!ch->free_slots || !ch->listeners)
 		return -ENOMEM;
+	ch->max_tx_blocks = (atomic_load_explicit(&ch->hdr->max_sends, memory_order_relaxed)
+				    + l->n_channels - 1)
+		/ l->n_channels;
 	for (; ch->free_slots_n < ch->n_connect; ch->free_slots_n++)
 		ch->free_slots[ch->free_slots_n] = l->n_slots_accept + first + ch->free_slots_n;
 	return arena_init(&ch->arena, own_off + part * ch->index, part);

@@ -137,6 +137,38 @@ void conn_purge(struct ob_channel *ch)
 
 // ---- Waiting for room in the send arena
 
+// The rule of switches whose ports share one buffer: a connection may hold as much as stays free.
+// So one alone gets half, and however many do not read, the next one finds some.
+uint64_t conn_tx_share(const struct ob_channel *ch, const struct conn *c)
+{
+	uint64_t n_free = ch->arena.free_bytes;
+	uint64_t kept = ch->arena.bytes / TX_KEPT;
+	uint64_t held = c->tx_unacked;
+	uint64_t share = 0;
+
+	if (ch->max_tx_blocks && c->tx_tail
+		&& ch->tx_blocks >= ch->max_tx_blocks - ch->max_tx_blocks / TX_KEPT)
+		return 0;
+	if (!n_free || (ch->max_tx_blocks && ch->tx_blocks >= ch->max_tx_blocks))
+		return 0;
+	if (n_free > kept + held)
+		share = (n_free - kept - held) / 2;
+	if (n_free / TX_SMALL > held && n_free / TX_SMALL - held > share)
+		share = n_free / TX_SMALL - held;
+	if (share < ARENA_UNIT_BYTES && !c->tx_tail)
+		share = ARENA_UNIT_BYTES;
+	// Not worth a block.
+	return share < ARENA_UNIT_BYTES || share < held / TX_BLOCK_PARTS ? 0 : share;
+}
+
+// Whether one that has waited for acknowledgements has room to make a new beginning worth it.
+static bool worth_writing(const struct ob_channel *ch, const struct conn *c)
+{
+	uint64_t share = conn_tx_share(ch, c);
+
+	return c->tx_unacked <= ch->sndbuf_bytes / 2 && share && share >= c->tx_unacked;
+}
+
 void conn_wait_arena(struct ob_channel *ch, struct conn *c)
 {
 	uint32_t *grown;
@@ -167,6 +199,8 @@ void conn_wake_waiters(struct ob_channel *ch)
 	// As many as could fill what is free, in turn; at least one, so that none waits for ever.
 	uint64_t n = ch->arena.free_bytes / ARENA_SLAB_BYTES + (ch->arena.free_bytes > 0);
 
+	if (ch->max_tx_blocks && n + ch->tx_blocks > ch->max_tx_blocks)
+		n = ch->tx_blocks < ch->max_tx_blocks ? ch->max_tx_blocks - ch->tx_blocks : 0;
 	while (ch->waiters_n && n) {
 		struct conn *c = &ch->conns[ch->waiters[ch->waiters_head]];
 
@@ -238,6 +272,7 @@ static void tx_pop(struct ob_channel *ch, struct conn *c)
 	uint32_t head = ch->nodes[c->tx_tail].next;
 
 	arena_free(&ch->arena, ch->nodes[head].block);
+	ch->tx_blocks--;
 	if (head == c->tx_tail)
 		c->tx_tail = 0;
 	else
@@ -274,10 +309,13 @@ bool conn_acked(struct ob_channel *ch, struct conn *c, uint64_t off)
 		n -= part;
 		tx_pop(ch, c);
 	}
-	if (c->want_write && c->phase == PHASE_OPEN && c->tx_unacked <= ch->sndbuf_bytes / 2
-		&& ch->arena.free_bytes) {
+	if (!c->want_write || c->phase != PHASE_OPEN)
+		return true;
+	if (worth_writing(ch, c)) {
 		c->want_write = 0;
 		conn_ready(ch, c, EV_BIT(OB_WRITABLE));
+	} else if (!c->tx_unacked) {
+		conn_wait_arena(ch, c); // no acknowledgement will wake it any more
 	}
 	return true;
 }

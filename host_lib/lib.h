@@ -23,6 +23,14 @@
 #define UNFLUSHED_MAX_BYTES 65536u
 // How long a thread sleeps at most while requests wait for room in the ring.
 #define BACKLOG_SLEEP_US 500
+// The send arena is shared out by what is free of it, and so are the engine's descriptors, of which
+// a block takes one. 1/TX_KEPT of both is kept for those that have little or nothing.
+#define TX_KEPT 8u
+// What a connection may have of the kept part: 1/TX_SMALL of what is free, and always one block.
+#define TX_SMALL 256u
+// No new block is smaller than this part of what the connection has unacknowledged. So it has
+// 16 * ln(65,536 / 256) = 89 blocks at most, and one for each 64 KiB.
+#define TX_BLOCK_PARTS 16u
 // Polls without an event between two looks at the control socket.
 #define GONE_CHECK_POLLS 256u
 
@@ -148,6 +156,8 @@ struct ob_channel {
 	struct arena arena;
 	struct node *nodes;
 	uint32_t n_nodes;
+	uint32_t tx_blocks; // of the arena, in use: each may take a descriptor of the engine
+	uint32_t max_tx_blocks; // this channel's part of those the host may have; 0: no limit
 	uint32_t free_nodes; // how many
 	uint32_t free_node; // the first one, 0: none
 	uint32_t *waiters; // slots that wait for arena, a queue in a growing array
@@ -259,7 +269,10 @@ void conn_drop_rx(struct ob_channel *ch, struct conn *c);
 void conn_drop_tx(struct ob_channel *ch, struct conn *c);
 // All below the stream offset `off` is acknowledged. Returns whether that was possible.
 bool conn_acked(struct ob_channel *ch, struct conn *c, uint64_t off);
-// Puts a connection on the list of those that wait for arena; wakes them as there is some.
+// How many bytes of the arena a connection may still take, for a new block: 0 for none.
+uint64_t conn_tx_share(const struct ob_channel *ch, const struct conn *c);
+// Puts a connection that holds no arena on the list of those that wait for some; wakes them as
+// there is some.
 void conn_wait_arena(struct ob_channel *ch, struct conn *c);
 void conn_wake_waiters(struct ob_channel *ch);
 // The slot is free again; for connect slots it can be given out.

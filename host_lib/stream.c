@@ -14,26 +14,40 @@ static int send_refusal(const struct conn *c)
 	return c->shut ? -ESHUTDOWN : 0;
 }
 
-// The block to write to next: the last one while it has room, or a new one. Returns its room in
-// bytes, or 0 when there is none.
-static uint32_t block_room(struct ob_channel *ch, struct conn *c, size_t want)
+// What is left in the last block.
+static uint32_t tail_room(const struct ob_channel *ch, const struct conn *c)
 {
-	struct node *tail = &ch->nodes[c->tx_tail];
-	uint32_t room = c->tx_tail ? arena_size(&ch->arena, tail->block) - tail->used : 0;
+	const struct node *tail = &ch->nodes[c->tx_tail];
+
+	return c->tx_tail ? arena_size(&ch->arena, tail->block) - tail->used : 0;
+}
+
+// The block to write to next: the last one while it has room, or a new one. share: what of the
+// arena the connection may take. Returns its room in bytes, or 0 when there is none.
+static uint32_t block_room(struct ob_channel *ch, struct conn *c, size_t want, uint64_t share)
+{
+	uint32_t room = tail_room(ch, c);
 	uint32_t block;
 	uint32_t i;
 
 	if (room)
 		return room;
-	if (node_reserve(ch, 1))
+	if (!share || node_reserve(ch, 1))
 		return 0;
 	// A connection with much on its way gets large blocks, however small its writes are.
 	if (want < c->tx_unacked)
 		want = c->tx_unacked;
+	if (want > share)
+		want = share;
 	room = arena_alloc(
 		&ch->arena, want < ARENA_SLAB_BYTES ? (uint32_t)want : ARENA_SLAB_BYTES, &block);
 	if (!room)
 		return 0;
+	if (room < ARENA_SLAB_BYTES && room < c->tx_unacked / TX_BLOCK_PARTS) {
+		arena_free(&ch->arena, block); // crumbs: one descriptor for each would be too many
+		return 0;
+	}
+	ch->tx_blocks++;
 	i = node_take(ch);
 	ch->nodes[i].block = block;
 	ch->nodes[i].used = 0;
@@ -49,7 +63,7 @@ static size_t copy_in(struct ob_channel *ch, struct conn *c, const uint8_t *data
 	size_t taken = 0;
 
 	while (taken < len) {
-		uint32_t room = block_room(ch, c, len - taken);
+		uint32_t room = block_room(ch, c, len - taken, conn_tx_share(ch, c));
 		struct node *tail = &ch->nodes[c->tx_tail];
 
 		if (!room)
@@ -88,7 +102,8 @@ ssize_t ob_send(
 	taken = copy_in(ch, c, data, len);
 	if (!taken) {
 		c->want_write = 1;
-		if (room)
+		// What it has on its way comes back as acknowledgements, and they wake it.
+		if (!c->tx_unacked)
 			conn_wait_arena(ch, c);
 		return -EAGAIN;
 	}

@@ -47,6 +47,11 @@ struct ob_seg_hdr {
 	alignas(64) _Atomic uint32_t engine_sleeping;
 	// engine: rw, host: ro. Raised by each engine that takes this segment over.
 	_Atomic uint32_t engine_epoch;
+	// engine: rw, host: ro. Descriptors that the host's sends may hold at once, written before the
+	// engine answers the attach; 0: it does not say. A SEND that does not go on where the last one
+	// of its connection ended, in stream and memory, takes one; a send that finds none waits, and
+	// its ring with it.
+	_Atomic uint32_t max_sends;
 };
 static_assert(sizeof(struct ob_seg_hdr) <= OB_SEG_HDR_BYTES, "ABI: the header has its page");
 

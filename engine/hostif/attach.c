@@ -214,6 +214,8 @@ static int make_core(
 		rc = make_slots(core, l);
 	if (rc == 0)
 		rc = fault_add(host->base, host->bytes, &m->broken);
+	if (rc == 0)
+		atomic_store_explicit(&core->hdr->max_sends, m->max_pieces, memory_order_relaxed);
 	for (uint32_t i = 0; rc == 0 && i < l->n_channels; i++)
 		rc = make_chan(c, host, i);
 	return rc;

@@ -247,8 +247,8 @@ int chain_tx_append(struct state *st, struct host_mem *m, struct rec *r, uint32_
 		struct piece *p = &st->pieces[*tail];
 
 		if (end_of(p) == start && PIECE_OFF(p) + p->len == arena_off
-			&& (p->where & PIECE_PUSH) == 0 && (uint64_t)p->len + len <= SEND_MAX) {
-			p->where = PIECE_OFF(p) | marks;
+			&& (uint64_t)p->len + len <= SEND_MAX) {
+			p->where = PIECE_OFF(p) | (p->where & PIECE_PUSH) | marks;
 			p->len += len;
 			return 0;
 		}

@@ -59,7 +59,9 @@ uint32_t chain_rx_spans(const struct state *st, const struct rec *r, uint32_t ta
 // Send.
 
 // Appends a span of host memory. It grows the last piece when it follows it in both stream and
-// memory and that one carries no PUSH. marks: PIECE_PUSH, PIECE_MORE: they hold for the span's end.
+// memory, so that small writes side by side take one piece together. marks: PIECE_PUSH, PIECE_MORE:
+// they hold for the span's end. PSH is no record mark (RFC 9293 section 3.9.1.2): behind a PUSH more
+// may come, and then it moves to the end of that.
 // The caller stores snd_wr behind it. Returns 0, or -EAGAIN (nothing was changed) when no piece is
 // free.
 int chain_tx_append(struct state *st, struct host_mem *m, struct rec *r, uint32_t *tail,

@@ -82,7 +82,9 @@ struct ob_attach_opts {
 	uint32_t rx_buf_bytes; // a receive buffer, a multiple of 64, 512 to 1 MiB; default 4096
 	uint64_t rx_bytes; // all receive buffers together; default 32 MiB
 	uint64_t tx_bytes; // send arena, divided evenly among the channels; default 32 MiB
-	uint32_t sndbuf_bytes; // what one connection may have unacknowledged; default 1 MiB
+	// What one connection may have unacknowledged; default 1 MiB. It gets less when its channel's
+	// arena fills up: see ob_send().
+	uint32_t sndbuf_bytes;
 	uint32_t reason_bytes; // room at `reason`
 	char *reason; // where the engine's explanation of a refusal is stored; NULL: nowhere
 };
@@ -230,8 +232,16 @@ void *ob_get_user(struct ob_channel *ch, ob_conn_t conn); // NULL for a bad conn
 // Copies up to len bytes to be sent, in the order of the calls; the data is the caller's again at
 // once. Writes between two flushes are sent as one.
 //
+// Peers that do not read cannot take the send arena from the other connections of a channel. A
+// connection may have as much of it unacknowledged as stays free, less an eighth of the arena that
+// is kept for those with little on their way: they may have 1/256 of what is free, and always one
+// block (256 bytes). So one connection alone gets up to 7/16 of its channel's arena, n busy ones
+// each about 1/(n + 1). The engine's descriptors (limits.host_pieces, divided evenly among the
+// channels) are shared out as well: each block of the arena takes one, small writes share a block,
+// and the last eighth is kept for connections that have none.
+//
 // Returns how many bytes were taken, 1 to len (0 for len 0); -EAGAIN: none, because the connection
-// has sndbuf_bytes unacknowledged or the arena is full, and OB_WRITABLE follows; -ENOTCONN not
+// has sndbuf_bytes or its share unacknowledged, and OB_WRITABLE follows; -ENOTCONN not
 // connected yet; -ESHUTDOWN after ob_shutdown() or when the connection has ended in order; the
 // connection's error when it has ended otherwise; -EBADF; -EPIPE.
 ssize_t ob_send(

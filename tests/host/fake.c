@@ -71,7 +71,7 @@ struct ob_attach_opts fake_opts(const struct fake *f)
 	o.accept_slots = 64;
 	o.connect_slots = 64;
 	o.rx_bytes = 4 << 20;
-	o.tx_bytes = 2 << 20;
+	o.tx_bytes = 4 << 20;
 	return o;
 }
 
@@ -158,6 +158,7 @@ static void *serve_attach(void *arg)
 	}
 	f->seg = mmap(NULL, f->l.seg_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, f->mem_fd, 0);
 	must(f->seg != MAP_FAILED, "mmap");
+	atomic_store(&((struct ob_seg_hdr *)f->seg)->max_sends, f->max_sends);
 	for (uint32_t i = 0; i < f->l.n_channels; i++) {
 		struct fake_chan *c = &f->chans[i];
 		int pair[2];

@@ -44,6 +44,7 @@ struct fake {
 	struct ob_seg_layout l;
 	uint8_t *seg;
 	enum fake_reply reply;
+	uint32_t max_sends; // what the host is told; 0: no limit
 	pthread_t thread;
 	struct fake_chan chans[FAKE_CHANNELS];
 	uint64_t rx_at; // by hand: where the next received data is placed

@@ -4,9 +4,10 @@
 
 #include "tests/host/one.h"
 
+static uint8_t big[2 << 20];
+
 static void send_buffer_full(void)
 {
-	static uint8_t big[2 << 20];
 	struct one t;
 	struct ob_req r;
 	uint64_t to = 0;
@@ -27,60 +28,149 @@ static void send_buffer_full(void)
 	end(&t);
 }
 
+static void begin_small(struct one *t, uint64_t tx_bytes, uint32_t max_sends)
+{
+	struct ob_attach_opts o;
+
+	fake_start(&t->f);
+	t->f.max_sends = max_sends;
+	o = fake_opts(&t->f);
+	o.tx_bytes = tx_bytes;
+	CU_ASSERT_EQUAL_FATAL(fake_attach(&t->f, &o, &t->h), 0);
+	CU_ASSERT_EQUAL_FATAL(ob_channel_open(t->h, &t->ch), 0);
+}
+
+// Takes what was asked so far; returns behind which stream offset `slot` has nothing in it.
+static uint64_t take_sends(struct one *t, uint32_t slot)
+{
+	struct ob_req r;
+	uint64_t to = 0;
+
+	do {
+		while (fake_req(&t->f, 0, &r))
+			if (r.op == OB_RQ_SEND && r.slot == slot)
+				to = r.off + r.len;
+	} while (ob_flush(t->ch) == -EAGAIN || !fake_quiet(&t->f, 0));
+	return to;
+}
+
 // Connections that fill the arena together: those that wait get their turn as it empties.
 static void arena_full(void)
 {
-	static uint8_t big[1 << 20];
 	struct one t;
 	struct ob_app_event e[8];
 	struct ob_req r;
-	ob_conn_t c[4];
-	uint32_t slot[4];
-	uint64_t to = 0;
-	int n;
+	ob_conn_t c[16];
+	uint32_t slot[16];
+	uint64_t to;
+	int n = 0;
 
-	t.ch = fake_one(&t.f, &t.h);
-	for (int i = 0; i < 4; i++) {
+	begin_small(&t, 4 * 65536, 0);
+	for (int i = 0; i < 16; i++) {
 		connect_one(&t);
 		c[i] = t.c;
 		slot[i] = t.slot;
 	}
-	CU_ASSERT_EQUAL(ob_send(t.ch, c[0], big, sizeof(big), 0), 1 << 20);
-	CU_ASSERT_EQUAL(ob_send(t.ch, c[1], big, sizeof(big), 0), 1 << 20);
-	CU_ASSERT_EQUAL(ob_send(t.ch, c[2], big, 10, 0), -EAGAIN);
-	CU_ASSERT_EQUAL(ob_send(t.ch, c[3], big, 10, 0), -EAGAIN);
-	CU_ASSERT_EQUAL(ob_send(t.ch, c[3], big, 10, 0), -EAGAIN);
-	ob_flush(t.ch);
-	while (fake_req(&t.f, 0, &r))
-		if (r.slot == slot[0])
-			to = r.off + r.len;
-	CU_ASSERT_EQUAL(to, 1 << 20);
-	CU_ASSERT_EQUAL(ob_poll(t.ch, e, 8, 0), 0);
-	fake_sent(&t.f, 0, slot[0], 1, 65536);
-	n = ob_poll(t.ch, e, 8, 0);
-	CU_ASSERT_EQUAL(n, 2);
-	CU_ASSERT_EQUAL(e[0].type, OB_WRITABLE);
-	CU_ASSERT_EQUAL(e[0].conn, c[2]); // the first to ask is the first served
-	CU_ASSERT_EQUAL(e[1].conn, c[3]);
-	CU_ASSERT_EQUAL(ob_send(t.ch, c[2], big, 10, 0), 10);
-	CU_ASSERT_EQUAL(ob_send(t.ch, c[3], big, 10, 0), 10);
+	while (n < 13 && ob_send(t.ch, c[n], big, sizeof(big), 0) > 0)
+		n++;
+	CU_ASSERT_FATAL(n >= 5 && n < 13);
+	CU_ASSERT_EQUAL(arena_used(&t), 4 * 65536);
+	CU_ASSERT_EQUAL(ob_send(t.ch, c[n + 1], big, 10, 0), -EAGAIN);
+	CU_ASSERT_EQUAL(ob_send(t.ch, c[n + 1], big, 10, 0), -EAGAIN);
 	// One that waits and is closed is forgotten, its slot included.
-	CU_ASSERT_EQUAL(ob_send(t.ch, c[2], big, sizeof(big), 0) > 0, 1);
-	CU_ASSERT_EQUAL(ob_send(t.ch, c[3], big, sizeof(big), 0) > 0
-			|| ob_send(t.ch, c[3], big, 1, 0) == -EAGAIN,
-		1);
-	CU_ASSERT_EQUAL(ob_send(t.ch, c[3], big, sizeof(big), 0), -EAGAIN);
-	ob_abort(t.ch, c[3]);
+	CU_ASSERT_EQUAL(ob_send(t.ch, c[n + 2], big, 10, 0), -EAGAIN);
+	to = take_sends(&t, slot[0]);
+	CU_ASSERT(to >= 65536);
+	ob_abort(t.ch, c[n + 2]);
 	ob_flush(t.ch);
-	fake_closed(&t.f, 0, slot[3], 1, -ECONNABORTED);
-	ob_poll(t.ch, e, 8, 0);
+	fake_closed(&t.f, 0, slot[n + 2], 1, -ECONNABORTED);
+	CU_ASSERT_EQUAL(ob_poll(t.ch, e, 8, 0), 0);
 	ob_flush(t.ch);
 	r.op = 0;
 	while (r.op != OB_RQ_RELEASE && fake_req(&t.f, 0, &r))
 		;
 	CU_ASSERT_EQUAL(r.op, OB_RQ_RELEASE);
-	fake_sent(&t.f, 0, slot[0], 1, 1 << 20);
+	fake_sent(&t.f, 0, slot[0], 1, 65536);
+	CU_ASSERT_EQUAL(ob_poll(t.ch, e, 8, 0), 2);
+	CU_ASSERT_EQUAL(e[0].type, OB_WRITABLE);
+	CU_ASSERT_EQUAL(e[0].conn, c[n]); // the first to ask is the first served
+	CU_ASSERT_EQUAL(e[1].conn, c[n + 1]);
+	CU_ASSERT_EQUAL(ob_send(t.ch, c[n], big, 10, 0), 10);
+	CU_ASSERT_EQUAL(ob_send(t.ch, c[n + 1], big, 10, 0), 10);
+	end(&t);
+}
+
+// However many peers do not read, the next connection finds some of the arena; and those that have
+// their share are not woken before acknowledgements make it worth while.
+static void arena_shared(void)
+{
+	struct one t;
+	struct ob_app_event e[8];
+	ssize_t n, first = 0;
+	uint32_t slot = 0;
+	ob_conn_t c = 0;
+
+	begin_small(&t, 4 << 20, 0);
+	for (int i = 0; i < 60; i++) {
+		connect_one(&t);
+		n = ob_send(t.ch, t.c, big, sizeof(big), 0);
+		CU_ASSERT(n >= (i < 30 ? 1024 : 256));
+		CU_ASSERT_EQUAL(ob_send(t.ch, t.c, big, sizeof(big), 0), -EAGAIN);
+		if (i == 1) {
+			first = n;
+			c = t.c;
+			slot = t.slot;
+		}
+		take_sends(&t, t.slot);
+	}
 	CU_ASSERT_EQUAL(ob_poll(t.ch, e, 8, 0), 0);
+	fake_sent(&t.f, 0, slot, 1, 1000);
+	CU_ASSERT_EQUAL(ob_poll(t.ch, e, 8, 0), 0);
+	fake_sent(&t.f, 0, slot, 1, (uint64_t)first);
+	CU_ASSERT_EQUAL(ob_poll(t.ch, e, 8, 0), 1);
+	CU_ASSERT_EQUAL(e[0].type, OB_WRITABLE);
+	CU_ASSERT_EQUAL(e[0].conn, c);
+	CU_ASSERT(ob_send(t.ch, c, big, sizeof(big), 0) >= 65536);
+	end(&t);
+}
+
+// Small writes to a peer that does not read take few descriptors, and never the last ones: the
+// engine would have nothing for the other connections.
+static void descriptors_shared(void)
+{
+	struct one t;
+	struct ob_app_event e[8];
+	struct ob_req r;
+	uint64_t next = 0, writes = 0, off = 0;
+	uint32_t slot, pieces = 0, others = 0;
+	ob_conn_t c[4];
+
+	begin_small(&t, 4 << 20, 16);
+	connect_one(&t);
+	slot = t.slot;
+	while (ob_send(t.ch, t.c, big, 8, OB_SEND_PUSH) == 8 && ++writes < 1 << 20) {
+		ob_flush(t.ch);
+		while (fake_req(&t.f, 0, &r)) {
+			pieces += r.send.arena_off != next;
+			next = r.send.arena_off + r.len;
+			off = r.off + r.len;
+		}
+	}
+	CU_ASSERT(writes > 4096 && writes < 1 << 17);
+	CU_ASSERT(pieces <= 14); // blocks side by side are one
+	for (int i = 0; i < 4; i++) {
+		connect_one(&t);
+		c[i] = t.c;
+	}
+	for (int i = 0; i < 4; i++)
+		others += ob_send(t.ch, c[i], big, 5, OB_SEND_PUSH) == 5;
+	CU_ASSERT_EQUAL(others, 2); // the engine has 16
+	take_sends(&t, slot);
+	CU_ASSERT_EQUAL(ob_poll(t.ch, e, 8, 0), 0);
+	fake_sent(&t.f, 0, slot, 1, off);
+	CU_ASSERT_EQUAL(ob_poll(t.ch, e, 8, 0), 3);
+	CU_ASSERT_EQUAL(ob_send(t.ch, c[2], big, 5, 0), 5);
+	CU_ASSERT_EQUAL(ob_send(t.ch, c[3], big, 5, 0), 5);
 	end(&t);
 }
 
@@ -210,6 +300,8 @@ void suite_limits(void)
 
 	CU_ADD_TEST(s, send_buffer_full);
 	CU_ADD_TEST(s, arena_full);
+	CU_ADD_TEST(s, arena_shared);
+	CU_ADD_TEST(s, descriptors_shared);
 	CU_ADD_TEST(s, requests_full);
 	CU_ADD_TEST(s, events_full);
 	CU_ADD_TEST(s, detach_late);
