@@ -5,11 +5,10 @@
 
 #define DUP_THRESH 3u
 
-// What a congestion event may take back. Not after a rebuild: what was in flight then was sent by
-// another life (docs/hard-state.md, rule 16).
+// What a congestion event may take back.
 static void undo_begin(struct tcp_soft *s, struct tcp_flight *f)
 {
-	f->undo = !(s->flags & SOFT_REBUILT);
+	f->undo = 1;
 	f->prior_cwnd = s->cwnd;
 	f->prior_ssthresh = s->ssthresh;
 	f->undo_una = s->snd_una;
@@ -272,12 +271,15 @@ void recovery_timeout(struct tcp *t, struct tcp_soft *s, const struct rec *r)
 	f->dup_bytes = 0;
 	f->recover = s->snd_nxt;
 	// RFC 5682 section 3.1 (1): not when a recovery was under way
-	f->frto = !again && !fast && !(s->flags & SOFT_REBUILT) ? 2 : 0;
+	f->frto = !again && !fast ? 2 : 0;
 	s->flags &= ~(SOFT_RECOVERY | SOFT_REO | SOFT_TLP | SOFT_TLP_RTX | SOFT_TLP_SEND);
 	s->flags |= SOFT_LOSS | SOFT_RTX_HEAD;
 	s->soon_at = 0;
 }
 
+// What is in flight was sent by another life: it counts as lost, in a recovery from a time-out that no
+// reduction began. So there is nothing to undo, and until its end every time-out is one more of the
+// same: no F-RTO, no Eifel, no D-SACK undo (docs/hard-state.md, rule 16).
 void recovery_rebuilt(struct tcp *t, struct tcp_soft *s)
 {
 	struct tcp_flight *f;

@@ -12,7 +12,7 @@ bool tlp_eligible(const struct tcp *t, const struct tcp_soft *s, const struct re
 {
 	const struct tcp_flight *f = flight_of(t, s);
 
-	return (r->opts & OB_NEG_SACK) && s->snd_nxt > s->snd_una && s->backoff == 0
+	return (r->opts & OB_NEG_SACK) && s->snd_nxt > s->snd_una
 		&& !(s->flags & (SOFT_RECOVERY | SOFT_LOSS | SOFT_REBUILT | SOFT_TLP | SOFT_PROBE))
 		&& (!f || (f->sacked == 0 && f->lost == 0));
 }

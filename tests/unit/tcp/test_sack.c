@@ -22,6 +22,7 @@ static void test_holes(void)
 	advance(b, RTT_US);
 	inject(b, .ack = 11001);
 	CU_ASSERT_EQUAL(counter_delta(b, tcp_rtx_segs), 3);
+	CU_ASSERT_EQUAL(tcp_soft(&b->t, b->conn)->cwnd, tcp_soft(&b->t, b->conn)->ssthresh);
 	CU_ASSERT_EQUAL(counter_delta(b, tcp_rtx_rto), 0);
 	CU_ASSERT_EQUAL(b->t.n_flights_used, 0);
 	bench_free(b);
@@ -119,6 +120,17 @@ static void test_dsack_sent(void)
 	expect(b, .n_sack = 3, .sack_l0 = 6001, .sack_r0 = 7001, .sack_l1 = 6001, .sack_r1 = 7001,
 		.sack_l2 = 3001, .sack_r2 = 4501);
 	CU_ASSERT_EQUAL(counter_delta(b, tcp_dsack_tx), 4);
+	// In one turn: two that follow each other are one block; the one that holds it comes before what
+	// came last.
+	b->hold = true;
+	inject(b, .seq = 3001, .len = 500);
+	inject(b, .seq = 3501, .len = 500);
+	inject(b, .seq = 8001, .len = 500);
+	b->hold = false;
+	turn(b);
+	expect(b, .n_sack = 3, .sack_l0 = 3001, .sack_r0 = 4001, .sack_l1 = 3001, .sack_r1 = 4501,
+		.sack_l2 = 8001, .sack_r2 = 8501);
+	expect_none(b);
 	host_consume(b, 1510);
 	flush(b);
 	bench_free(b);

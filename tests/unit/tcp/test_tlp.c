@@ -83,8 +83,10 @@ static void test_repaired(void)
 	advance_until_sent(b, 1000000);
 	expect(b, .seq = 4001, .len = 1000);
 	inject(b, .ack = 5001);
+	path_send(b, 5001, 1);
+	advance(b, 1000);
+	path_send(b, 6001, 1);
 	sack1(b, 5001, 4001, 5001);
-	path_send(b, 5001, 2);
 	cwnd = soft(b)->cwnd;
 	inject(b, .ack = 7001);
 	CU_ASSERT_EQUAL(counter_delta(b, tcp_tlp_recovered), 0);
