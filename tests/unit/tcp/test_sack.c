@@ -128,7 +128,7 @@ static void test_dsack_sent(void)
 	inject(b, .seq = 8001, .len = 500);
 	b->hold = false;
 	turn(b);
-	expect(b, .n_sack = 3, .sack_l0 = 3001, .sack_r0 = 4001, .sack_l1 = 3001, .sack_r1 = 4501,
+	expect(b, .n_sack = 4, .sack_l0 = 3001, .sack_r0 = 4001, .sack_l1 = 3001, .sack_r1 = 4501,
 		.sack_l2 = 8001, .sack_r2 = 8501);
 	expect_none(b);
 	host_consume(b, 1510);
