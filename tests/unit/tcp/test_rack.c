@@ -60,6 +60,7 @@ static void test_dup_thresh(void)
 	expect_none(b);
 	advance(b, RTT_US);
 	inject(b, .ack = 9001);
+	CU_ASSERT(soft(b)->ssthresh == 4000 && soft(b)->cwnd == 4000);
 	soft(b)->cwnd = 20000;
 	path_send(b, 9001, 8);
 	advance(b, RTT_US);
