@@ -140,6 +140,9 @@ void check_end(struct node *n)
 	if (t->n_soft_free != t->n_soft || t->n_ooo_free != n->cfg.limits_ooo)
 		wrong(n, "soft states and out-of-order tables are left", t->n_soft - t->n_soft_free,
 			n->cfg.limits_ooo - t->n_ooo_free);
+	if (t->n_flights_used || t->n_ranges_used)
+		wrong(n, "scoreboards and their ranges are left", t->n_flights_used,
+			t->n_ranges_used);
 	if (t->wheel.armed)
 		wrong(n, "timers are armed for nothing", t->wheel.armed, 0);
 	if (t->out.n || t->half_out.n || t->dirty.n)
