@@ -124,6 +124,7 @@ static void configure_limits(struct node *n, const struct plan *p)
 	or_else(&c->limits_time_wait, p->time_wait, 128);
 	or_else(&c->limits_pieces, p->pieces, 4096);
 	or_else(&c->limits_ooo, p->ooo, 64);
+	or_else(&c->limits_sack_ranges, p->sack_ranges, 4096);
 	c->limits_listeners = 32;
 	c->limits_hosts = 8;
 	c->limits_host_conns = 1024;

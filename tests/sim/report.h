@@ -6,7 +6,7 @@
 
 #define JOBS_MAX 64u
 // From so many seeds on, a fault that never fired or a path that never ran is a failure.
-#define LARGE_RUN 3000u
+#define LARGE_RUN 10000u
 
 struct job {
 	struct stats stats;
