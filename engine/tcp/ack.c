@@ -62,6 +62,16 @@ static bool wnd_in_use(const struct tcp_soft *s, uint64_t flight)
 		|| (s->cwnd < s->ssthresh && 2 * flight >= s->cwnd);
 }
 
+// A stream as it should be: nothing is lost, SACKed or taken back. RACK's time is all there is to note.
+static bool quiet(const struct tcp_rx *x)
+{
+	const struct tcp_flight *f = flight_of(x->t, x->s);
+
+	return x->o.n_sack == 0 && (x->r->opts & OB_NEG_SACK) && !f->undo
+		&& (f->sacked | f->lost) == 0
+		&& !(x->s->flags & (SOFT_RECOVERY | SOFT_LOSS | SOFT_REO));
+}
+
 // New data was acknowledged.
 static void acked(struct tcp_rx *x, uint64_t una)
 {
@@ -86,7 +96,9 @@ static void acked(struct tcp_rx *x, uint64_t una)
 		sack_input(x, &n);
 	if ((s->flags & SOFT_TLP) && tlp_ack(x, was, false))
 		recovery_probe_repaired(t, s);
-	if (s->flight != STATE_NIL)
+	if (s->flight != STATE_NIL && quiet(x))
+		rack_delivered(x, flight_of(t, s), &n);
+	else if (s->flight != STATE_NIL)
 		recovery_ack(x, &n, true, false);
 	// What recovery delivered does not count, nor the ACK that ends it.
 	if (!fast && !(s->flags & SOFT_RECOVERY) && n.acked && wnd_in_use(s, flight)) {

@@ -186,6 +186,8 @@ void recovery_rebuilt(struct tcp *t, struct tcp_soft *s);
 // rack.c
 void rack_min_rtt(struct tcp *t, struct tcp_soft *s, uint32_t rtt_us);
 void rack_ack(struct tcp_rx *x, struct tcp_flight *f, const struct flight_news *n);
+// RFC 8985 section 6.2 step 2, for what left last of what was delivered.
+void rack_delivered(struct tcp_rx *x, struct tcp_flight *f, const struct flight_news *n);
 // Marks what is lost by now and sets the timer for what may be soon. Returns the bytes marked.
 uint32_t rack_detect(struct tcp *t, struct tcp_soft *s, struct tcp_flight *f);
 void rack_timeout(struct tcp *t, struct tcp_soft *s, struct tcp_flight *f);

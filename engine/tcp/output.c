@@ -267,17 +267,14 @@ static void hold(struct tcp *t, struct tcp_soft *s)
 }
 
 // [snd_nxt, end) has left.
-static void sent_new(
-	struct tcp *t, struct tcp_soft *s, const struct rec *r, uint64_t end, bool again)
+static void sent_new(struct tcp *t, struct tcp_soft *s, uint64_t end, bool again)
 {
 	flight_sent(t, s, end, again);
 	if (s->rtx_at == 0 || (s->flags & SOFT_PROBE)) {
 		s->flags &= ~SOFT_PROBE;
 		out_arm(t, s);
 	}
-	if (!(s->flags & (SOFT_RECOVERY | SOFT_LOSS)))
-		tlp_arm(t, s, r);
-	else if (s->flags & SOFT_LOSS)
+	if (s->flags & SOFT_LOSS)
 		frto_sent(t, s);
 }
 
@@ -300,7 +297,7 @@ static bool output_force(struct tcp *t, struct tcp_soft *s, struct rec *r, struc
 		hold(t, s); // the next one, whether or not this one is answered
 		return true;
 	}
-	sent_new(t, s, r, s->snd_nxt + (uint32_t)rc + p->fin, again);
+	sent_new(t, s, s->snd_nxt + (uint32_t)rc + p->fin, again);
 	return true;
 }
 
@@ -344,8 +341,7 @@ static bool conn_output(struct tcp *t, struct tcp_soft *s, struct rec *r)
 		rc = out_emit(t, s, r, &s->snd_cur, s->snd_nxt, p.len, p.fin);
 		if (rc < 0)
 			return false;
-		sent_new(t, s, r, s->snd_nxt + (uint32_t)rc + (p.fin && (uint32_t)rc == p.len),
-			again);
+		sent_new(t, s, s->snd_nxt + (uint32_t)rc + (p.fin && (uint32_t)rc == p.len), again);
 		if (n == CONN_BUDGET - 1)
 			return false;
 	}
@@ -372,13 +368,19 @@ void tcp_output(struct tcp *t)
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t conn = t->out.ids[i];
 		struct tcp_soft *s = tcp_soft_held(t, conn);
+		uint64_t nxt;
+		bool done;
 
 		if (!s || !(s->flags & SOFT_OUT))
 			continue;
 		s->flags &= ~SOFT_OUT;
 		if (rec_phase(tcp_rec(t, conn)) != REC_LIVE)
 			continue;
-		if (!conn_output(t, s, tcp_rec(t, conn))) {
+		nxt = s->snd_nxt;
+		done = conn_output(t, s, tcp_rec(t, conn));
+		if (s->snd_nxt != nxt && !(s->flags & (SOFT_RECOVERY | SOFT_LOSS)))
+			tlp_arm(t, s, tcp_rec(t, conn));
+		if (!done) {
 			s->flags |= SOFT_OUT;
 			t->out.ids[kept++] = conn;
 		} else {

@@ -24,11 +24,13 @@ static bool sent_after(uint64_t us1, uint64_t end1, uint64_t us2, uint64_t end2)
 }
 
 // Step 2, for what left last among what was delivered.
-static void update(struct tcp_rx *x, struct tcp_flight *f, const struct flight_news *n)
+void rack_delivered(struct tcp_rx *x, struct tcp_flight *f, const struct flight_news *n)
 {
 	struct tcp_soft *s = x->s;
 	uint32_t rtt = (uint32_t)(x->t->now_us - n->newest_us);
 
+	if (!n->any)
+		return;
 	if (n->newest_rtx) {
 		// Which of the copies was it? The first, if the echoed timestamp is older than the
 		// last, or if no answer to that could be here yet.
@@ -51,8 +53,7 @@ void rack_ack(struct tcp_rx *x, struct tcp_flight *f, const struct flight_news *
 {
 	struct tcp_soft *s = x->s;
 
-	if (n->any)
-		update(x, f, n);
+	rack_delivered(x, f, n);
 	// Step 3: reordering
 	if (n->reordered && !(s->flags & SOFT_REBUILT))
 		s->flags |= SOFT_REORD;
