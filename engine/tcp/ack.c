@@ -54,14 +54,6 @@ static void measure(struct tcp_rx *x, uint64_t una, const struct flight_news *n)
 	rtt_sample(s, us, 1, &b);
 }
 
-// Whether the window was what bounded the flight, so that it may grow (RFC 7661 section 4.3): the
-// last segments of it may be under way to the wire.
-static bool wnd_in_use(const struct tcp_soft *s, uint64_t flight)
-{
-	return flight + 3ull * s->snd_mss > s->cwnd
-		|| (s->cwnd < s->ssthresh && 2 * flight >= s->cwnd);
-}
-
 // A stream as it should be: nothing is lost, SACKed or taken back. RACK's time is all there is to note.
 static bool quiet(const struct tcp_rx *x)
 {
@@ -78,7 +70,7 @@ static void acked(struct tcp_rx *x, uint64_t una)
 	struct tcp *t = x->t;
 	struct tcp_soft *s = x->s;
 	struct rtt_bounds b = tcp_rtt_bounds(t);
-	uint64_t was = s->snd_una, flight = s->snd_nxt - was;
+	uint64_t was = s->snd_una;
 	struct flight_news n = {.any = false};
 	bool fast = s->flags & SOFT_RECOVERY;
 
@@ -101,7 +93,8 @@ static void acked(struct tcp_rx *x, uint64_t una)
 	else if (s->flight != STATE_NIL)
 		recovery_ack(x, &n, true, false);
 	// What recovery delivered does not count, nor the ACK that ends it.
-	if (!fast && !(s->flags & SOFT_RECOVERY) && n.acked && wnd_in_use(s, flight)) {
+	if (!fast && !(s->flags & SOFT_RECOVERY) && n.acked
+		&& (s->flags & (SOFT_WND_USED | SOFT_LOSS))) {
 		struct cc_ack a = {.una = una, .nxt = s->snd_nxt, .acked = n.acked};
 		struct cc c = cc_of(t, s);
 

@@ -360,6 +360,21 @@ static bool conn_output(struct tcp *t, struct tcp_soft *s, struct rec *r)
 	return true;
 }
 
+// New data has left. Whether cwnd was what bounded it is known now (RFC 7661 section 4.3), not when
+// ACKs come: in a burst of them each sees less in flight than the one before. Slow start doubles
+// what is used.
+static void sent_in_turn(struct tcp *t, struct tcp_soft *s, const struct rec *r)
+{
+	uint64_t pipe = flight_pipe(t, s);
+
+	if (pipe + s->snd_mss > s->cwnd || (s->cwnd < s->ssthresh && 2 * pipe >= s->cwnd))
+		s->flags |= SOFT_WND_USED;
+	else
+		s->flags &= ~SOFT_WND_USED;
+	if (!(s->flags & (SOFT_RECOVERY | SOFT_LOSS)))
+		tlp_arm(t, s, r);
+}
+
 void tcp_output(struct tcp *t)
 {
 	uint32_t kept = 0, n = t->out.n;
@@ -378,8 +393,8 @@ void tcp_output(struct tcp *t)
 			continue;
 		nxt = s->snd_nxt;
 		done = conn_output(t, s, tcp_rec(t, conn));
-		if (s->snd_nxt != nxt && !(s->flags & (SOFT_RECOVERY | SOFT_LOSS)))
-			tlp_arm(t, s, tcp_rec(t, conn));
+		if (s->snd_nxt != nxt)
+			sent_in_turn(t, s, tcp_rec(t, conn));
 		if (!done) {
 			s->flags |= SOFT_OUT;
 			t->out.ids[kept++] = conn;

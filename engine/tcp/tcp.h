@@ -45,6 +45,7 @@ enum tcp_state {
 #define SOFT_FORCE 0x4000u // send one segment whatever the windows say (probe, time-out)
 #define SOFT_WND_KNOWN 0x8000u
 #define SOFT_RTX_HEAD 0x10000u // the first lost segment leaves whatever cwnd says
+#define SOFT_WND_USED 0x1000000u // what was sent last filled cwnd: it may grow
 #define SOFT_TLP 0x800000u // a tail loss probe is not answered yet
 #define SOFT_TLP_RTX 0x40000u // it was sent before
 #define SOFT_TLP_SEND 0x80000u // send one
