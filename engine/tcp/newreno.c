@@ -1,15 +1,26 @@
 // NewReno: RFC 5681 with the initial window of RFC 6928.
 #include "engine/tcp/cc.h"
 
+struct newreno {
+	uint32_t acked; // bytes acknowledged since cwnd last grew
+};
+static_assert(sizeof(struct newreno) <= CC_PRIV_BYTES, "fits beside the soft state");
+
+static struct newreno *own(struct cc *c)
+{
+	return (struct newreno *)c->priv->bytes;
+}
+
 static void newreno_init(struct cc *c, uint32_t init_segs)
 {
 	c->s->cwnd = cc_init_wnd(c->mss, init_segs);
 	c->s->ssthresh = CC_SSTHRESH_INIT;
-	c->s->cc_acked = 0;
+	own(c)->acked = 0;
 }
 
 static void newreno_acked(struct cc *c, const struct cc_ack *a)
 {
+	struct newreno *n = own(c);
 	struct tcp_soft *s = c->s;
 
 	if (s->cwnd < s->ssthresh) {
@@ -18,11 +29,11 @@ static void newreno_acked(struct cc *c, const struct cc_ack *a)
 		return;
 	}
 	// Congestion avoidance by counting bytes: one MSS for each window acknowledged
-	s->cc_acked += a->acked;
-	if (s->cc_acked >= s->cwnd) {
-		s->cc_acked -= s->cwnd;
-		if (s->cc_acked > s->cwnd)
-			s->cc_acked = s->cwnd;
+	n->acked += a->acked;
+	if (n->acked >= s->cwnd) {
+		n->acked -= s->cwnd;
+		if (n->acked > s->cwnd)
+			n->acked = s->cwnd;
 		cc_grow(s, c->mss);
 	}
 }
@@ -31,7 +42,7 @@ static void newreno_acked(struct cc *c, const struct cc_ack *a)
 static uint32_t newreno_ssthresh(struct cc *c, uint32_t flight, enum cc_event ev)
 {
 	(void)ev;
-	c->s->cc_acked = 0;
+	own(c)->acked = 0;
 	return flight / 2 > 2 * c->mss ? flight / 2 : 2 * c->mss;
 }
 
@@ -42,7 +53,7 @@ static void newreno_idle(struct cc *c, uint32_t init_segs, uint32_t idle_us)
 	(void)idle_us;
 	if (c->s->cwnd > rw)
 		c->s->cwnd = rw;
-	c->s->cc_acked = 0;
+	own(c)->acked = 0;
 }
 
 const struct cc_ops cc_newreno = {

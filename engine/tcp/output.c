@@ -365,9 +365,10 @@ static bool conn_output(struct tcp *t, struct tcp_soft *s, struct rec *r)
 // what is used.
 static void sent_in_turn(struct tcp *t, struct tcp_soft *s, const struct rec *r)
 {
-	uint64_t pipe = flight_pipe(t, s);
+	uint32_t pipe = flight_pipe(t, s);
 
-	if (pipe + s->snd_mss > s->cwnd || (s->cwnd < s->ssthresh && 2 * pipe >= s->cwnd))
+	s->sent_flight = pipe;
+	if (pipe + s->snd_mss > s->cwnd || (s->cwnd < s->ssthresh && 2ull * pipe >= s->cwnd))
 		s->flags |= SOFT_WND_USED;
 	else
 		s->flags &= ~SOFT_WND_USED;

@@ -18,11 +18,15 @@ static void undo_begin(struct tcp_soft *s, struct tcp_flight *f)
 
 static uint32_t event_ssthresh(struct tcp *t, struct tcp_soft *s, enum cc_event ev)
 {
-	uint64_t flight = s->snd_nxt - s->snd_una;
+	uint32_t flight = (uint32_t)(s->snd_nxt - s->snd_una);
 	struct cc c = cc_of(t, s);
 
+	// ACKs come in bursts, and what they let go leaves behind them: FlightSize is not what is left
+	// in the middle of a burst, but what was in flight when something was last sent.
+	if (flight < s->sent_flight)
+		flight = s->sent_flight;
 	// Without what limited transmit has sent past cwnd (RFC 5681 section 3.2, step 2).
-	return t->cc->ssthresh(&c, flight < s->cwnd ? (uint32_t)flight : s->cwnd, ev);
+	return t->cc->ssthresh(&c, flight < s->cwnd ? flight : s->cwnd, ev);
 }
 
 void recovery_enter(struct tcp *t, struct tcp_soft *s, enum cc_event ev, uint32_t delivered)
@@ -221,15 +225,12 @@ void recovery_ack(struct tcp_rx *x, struct flight_news *n, bool moved, bool dup)
 		prr(x, f, n, moved && lost == 0);
 }
 
-// A probe repaired a loss: as after a recovery that has ended already (RFC 8985 section 7.4.2). How
-// much was in flight is not known any more; cwnd bounded it.
+// A probe repaired a loss: as after a recovery that has ended already (RFC 8985 section 7.4.2).
 void recovery_probe_repaired(struct tcp *t, struct tcp_soft *s)
 {
-	struct cc c = cc_of(t, s);
-
 	if (s->flags & (SOFT_RECOVERY | SOFT_LOSS))
 		return;
-	s->ssthresh = t->cc->ssthresh(&c, s->cwnd, CC_LOSS);
+	s->ssthresh = event_ssthresh(t, s, CC_LOSS);
 	if (s->cwnd > s->ssthresh)
 		s->cwnd = s->ssthresh;
 }

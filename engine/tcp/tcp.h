@@ -88,9 +88,9 @@ struct tcp_soft {
 	uint32_t srtt_us; // 0: no measurement yet
 	uint32_t rttvar_us;
 	uint32_t min_rtt_us;
+	uint32_t sent_flight; // bytes in flight when new data last left
 	uint32_t rto_us;
 	uint32_t ts_recent;
-	uint32_t cc_acked; // bytes acknowledged since cwnd last grew
 	uint32_t ooo; // index of its out-of-order ranges, or STATE_NIL
 	uint32_t rcv_tail; // last receive piece, or STATE_NIL
 	uint32_t snd_tail; // last send piece

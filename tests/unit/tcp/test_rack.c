@@ -134,6 +134,36 @@ static void test_window_adapts(void)
 	bench_free(b);
 }
 
+// ACKs come in bursts: half of what was in flight when something last left, not of what the burst has
+// left over; and every ACK of it counts for the window's growth.
+static void test_burst(void)
+{
+	struct bench *b = path_open(NO_TS);
+
+	path_send(b, 1001, 10);
+	advance(b, RTT_US);
+	b->hold = true;
+	inject(b, .ack = 4001);
+	inject(b, .ack = 7001);
+	sack1(b, 7001, 8001, 11001);
+	b->hold = false;
+	turn(b);
+	expect(b, .seq = 7001, .len = 1000);
+	CU_ASSERT_EQUAL(soft(b)->ssthresh, 5000);
+	inject(b, .ack = 11001);
+	bench_free(b);
+	b = path_open(NO_TS);
+	soft(b)->cwnd = soft(b)->ssthresh = 10000;
+	path_send(b, 1001, 10);
+	b->hold = true;
+	for (int i = 1; i <= 10; i++)
+		inject(b, .ack = 1001 + 1000 * i);
+	b->hold = false;
+	turn(b);
+	CU_ASSERT_EQUAL(soft(b)->cwnd, 11000);
+	bench_free(b);
+}
+
 // Section 6.3: a time-out takes for lost what is as old as the first segment, not what has just left.
 static void test_timeout(void)
 {
@@ -165,6 +195,7 @@ int main(void)
 		{"three segments without reordering", test_dup_thresh},
 		{"a lost retransmission", test_lost_rtx},
 		{"D-SACK widens the window", test_window_adapts},
+		{"a burst of ACKs", test_burst},
 		{"a time-out", test_timeout},
 		CU_TEST_INFO_NULL,
 	};
