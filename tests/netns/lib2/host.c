@@ -20,6 +20,7 @@ static const struct {
 	{"listen", cmd_listen, "AT...: prints the outcome of each, then waits for SIGTERM"},
 	{"serve", cmd_serve, "AT: echoes on every channel, a thread each; prints their shares"},
 	{"farewell", cmd_farewell, "AT BYTES: accepts -n, writes (-k: at SIGTERM), closes, ends"},
+	{"trickle", cmd_trickle, "STUCK ECHO: small writes to the one, then echoes of the other"},
 	{"block", cmd_block, "WHAT AT: blocks in one call, prints what it returned and when"},
 };
 

@@ -34,5 +34,6 @@ int cmd_listen(struct host_opts *o, int argc, char **argv);
 int cmd_serve(struct host_opts *o, int argc, char **argv);
 int cmd_farewell(struct host_opts *o, int argc, char **argv);
 int cmd_block(struct host_opts *o, int argc, char **argv);
+int cmd_trickle(struct host_opts *o, int argc, char **argv);
 
 #endif

@@ -3,6 +3,7 @@
   peer.py refused ADDRESS PORT            a connection is refused at once; prints after how long
   peer.py udp ADDRESS PORT                a datagram is answered with "port unreachable"
   peer.py listen PORT [ADDRESS]           takes connections and reads nothing; prints "ready"
+  peer.py stall ADDRESS PORT PATH COUNT   so many ask for a file and read nothing; prints "ready"
   peer.py knock ADDRESS FIRST LAST        connects to these ports at random, says something, goes
   peer.py serve PORT                      echoes what it gets; prints "ready"
   peer.py hold ADDRESS PORT               connects, prints "ready" after an echo, and waits
@@ -55,6 +56,21 @@ def listen(port, address="0.0.0.0"):
     kept = []
     while True:
         kept.append(sock.accept()[0])
+
+
+def stall(address, port, path, count):
+    kept = []
+    for _ in range(int(count)):
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.settimeout(10)
+        sock.connect((address, int(port)))
+        sock.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        kept.append(sock)
+    for sock in kept:
+        sock.recv(1, socket.MSG_PEEK)
+    print("ready", flush=True)
+    signal.pause()
 
 
 def knock(address, first, last):
@@ -226,5 +242,5 @@ def syns(address, port, count, source):
 
 
 if __name__ == "__main__":
-    commands = {f.__name__: f for f in (refused, udp, listen, knock, serve, hold, idle, echo, stream, victims, collect, syns)}
+    commands = {f.__name__: f for f in (refused, udp, listen, stall, knock, serve, hold, idle, echo, stream, victims, collect, syns)}
     commands[sys.argv[1]](*sys.argv[2:])
