@@ -307,6 +307,35 @@ static int add_corrupt(struct sessions *s, struct seg *g, const struct packet *p
 	return seg_append(c, g);
 }
 
+// Where it lies in the session, when that can be: without bytes of before the first segment, or in a SYN.
+// *skip: how much of its payload that is. Returns whether it belongs to the session (noted else).
+static bool seg_fits(struct sessions *s, const struct session *c, struct seg *g, uint32_t *skip)
+{
+	const struct flow *f = &c->flow[g->side], *back = &c->flow[!g->side];
+
+	if (g->off > f->end + NEAR_BYTES || (g->off < f->end - NEAR_BYTES && g->off < SYN_OFFSET)
+		|| (g->ack != NO_OFFSET && g->ack > back->end + NEAR_BYTES)) {
+		note(s->notes, NOTE_STRANGE, g->frame, "sequence numbers far from the session's");
+		return false;
+	}
+	if (!(g->flags & TCP_SYN) && g->off < (g->len ? 0 : SYN_OFFSET)) {
+		note(s->notes, NOTE_BEFORE_START, g->frame, "bytes of before the first segment");
+		if (g->off + (int64_t)g->len <= 0 && !(g->flags & TCP_FIN))
+			return false;
+		*skip = (uint32_t)-g->off;
+		g->len -= *skip;
+		g->off = 0;
+	}
+	if (g->ack != NO_OFFSET && g->ack < SYN_OFFSET)
+		g->ack = SYN_OFFSET;
+	// Data in a SYN (TCP Fast Open) begins behind it.
+	if (g->flags & TCP_SYN && g->len) {
+		note(s->notes, NOTE_BEFORE_START, g->frame, "data in a SYN");
+		g->len = 0;
+	}
+	return true;
+}
+
 int sessions_add(void *sessions, uint64_t frame, uint64_t t_ns, const struct packet *p)
 {
 	struct sessions *s = sessions;
@@ -340,26 +369,8 @@ int sessions_add(void *sessions, uint64_t frame, uint64_t t_ns, const struct pac
 	g.off = p->flags & TCP_SYN ? SYN_OFFSET : offset_of(f, p->seq);
 	if (p->flags & TCP_ACK)
 		g.ack = offset_of(&c->flow[!side], p->ack);
-	if (g.off > f->end + NEAR_BYTES || (g.off < f->end - NEAR_BYTES && g.off < SYN_OFFSET)
-		|| (g.ack != NO_OFFSET && g.ack > c->flow[!side].end + NEAR_BYTES)) {
-		note(s->notes, NOTE_STRANGE, frame, "sequence numbers far from the session's");
+	if (!seg_fits(s, c, &g, &skip))
 		return 0;
-	}
-	if (!(p->flags & TCP_SYN) && g.off < (g.len ? 0 : SYN_OFFSET)) {
-		note(s->notes, NOTE_BEFORE_START, frame, "bytes of before the first segment");
-		if (g.off + (int64_t)g.len <= 0 && !(g.flags & TCP_FIN))
-			return 0;
-		skip = (uint32_t)-g.off;
-		g.len -= skip;
-		g.off = 0;
-	}
-	if (g.ack != NO_OFFSET && g.ack < SYN_OFFSET)
-		g.ack = SYN_OFFSET;
-	// Data in a SYN (TCP Fast Open) begins behind it.
-	if (p->flags & TCP_SYN && g.len) {
-		note(s->notes, NOTE_BEFORE_START, frame, "data in a SYN");
-		g.len = 0;
-	}
 	f->segs++;
 	if (g.off > f->last)
 		f->last = g.off;

@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tools/packet_socket.h"
+
 enum {
 	BUFFER_BYTES = 64 << 20,
 	ETH = 14,
@@ -45,23 +47,6 @@ static bool kernel_has(const uint8_t addr[4])
 			has = true;
 	freeifaddrs(all);
 	return has;
-}
-
-static int socket_setup(int fd, int ifindex)
-{
-	const int on = 1, buffer_bytes = BUFFER_BYTES;
-	struct packet_mreq promisc = {.mr_ifindex = ifindex, .mr_type = PACKET_MR_PROMISC};
-	struct sockaddr_ll addr = {
-		.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = ifindex};
-
-	if (setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on)))
-		return -errno;
-	if (setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &promisc, sizeof(promisc)))
-		return -errno;
-	// PACKET_QDISC_BYPASS would hide what is sent from tcpdump.
-	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer_bytes, sizeof(buffer_bytes));
-	setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &buffer_bytes, sizeof(buffer_bytes));
-	return bind(fd, (struct sockaddr *)&addr, sizeof(addr)) ? -errno : 0;
 }
 
 static int interface_mtu(int fd, const char *name, uint16_t *mtu)
@@ -99,10 +84,9 @@ int wire_open(struct wire *w, const char *interface, const uint8_t addr[4], cons
 		wire_close(w);
 		return fail(err, err_bytes, -ENOMEM, "out of memory", "");
 	}
-	w->fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	e = w->fd < 0 ? -errno : interface_mtu(w->fd, interface, &w->mtu);
-	if (!e)
-		e = socket_setup(w->fd, (int)ifindex);
+	// Not past the queueing discipline: captures on this interface show what is sent.
+	w->fd = packet_socket_open((int)ifindex, BUFFER_BYTES, false);
+	e = w->fd < 0 ? w->fd : interface_mtu(w->fd, interface, &w->mtu);
 	if (e) {
 		wire_close(w);
 		return fail(err, err_bytes, e, strerror(-e), interface);

@@ -1,14 +1,14 @@
 #include "tools/wire/link.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "tools/packet_socket.h"
 
 enum {
 	SOCKET_BUFFER_BYTES = 64 << 20,
@@ -21,27 +21,6 @@ struct link_bufs {
 	struct impair_pkt *pending[LINK_BURST_PKTS];
 	uint8_t frames[LINK_BURST_PKTS][LINK_FRAME_BYTES];
 };
-
-static int socket_setup(int fd, int ifindex)
-{
-	const int on = 1, buffer_bytes = SOCKET_BUFFER_BYTES;
-	struct packet_mreq promisc = {.mr_ifindex = ifindex, .mr_type = PACKET_MR_PROMISC};
-	struct sockaddr_ll addr = {
-		.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = ifindex};
-
-	// Before the bind, so that no frame that this relay sends is ever read back.
-	if (setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on)))
-		return -errno;
-	if (setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &promisc, sizeof(promisc)))
-		return -errno;
-	// Both are a matter of speed, and a relay without them is good enough.
-	setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof(on));
-	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer_bytes, sizeof(buffer_bytes));
-	setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &buffer_bytes, sizeof(buffer_bytes));
-	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)))
-		return -errno;
-	return 0;
-}
 
 int link_open(struct link *link, const char *name)
 {
@@ -60,10 +39,11 @@ int link_open(struct link *link, const char *name)
 		link->bufs->msgs[i].msg_hdr.msg_iov = &link->bufs->iovs[i];
 		link->bufs->msgs[i].msg_hdr.msg_iovlen = 1;
 	}
-	link->fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	err = link->fd < 0 ? -errno : socket_setup(link->fd, (int)ifindex);
-	if (err)
-		link_close(link);
+	link->fd = packet_socket_open((int)ifindex, SOCKET_BUFFER_BYTES, true);
+	if (link->fd >= 0)
+		return 0;
+	err = link->fd;
+	link_close(link);
 	return err;
 }
 
