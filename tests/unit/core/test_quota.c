@@ -2,7 +2,7 @@
 //
 // Once a send that waited for a piece kept the aborts behind it from being read, and nothing else
 // gave pieces back while the peers did not read: the host was stuck for good.
-#include "tests/unit/core/order.h"
+#include "tests/unit/core/crowd.h"
 
 #define PIECES 16u
 #define CONNS 20u
@@ -21,24 +21,6 @@ static unsigned live(void)
 	for (uint32_t i = 0; i < r.st.hdr->n_conns; i++)
 		n += rec_phase(&r.st.recs[i]) == REC_LIVE;
 	return n;
-}
-
-static void setup(struct rig_end *e)
-{
-	struct ob_seg_layout l = {.n_channels = 1,
-		.req_order = 8,
-		.ev_order = 8,
-		.n_slots_accept = CONNS,
-		.n_slots_connect = 1,
-		.rx_buf_bytes = 512,
-		.rx_bytes = 512 * 64,
-		.arena_bytes = 1 << 20};
-
-	CU_ASSERT_EQUAL_FATAL(ob_seg_layout_make(&l, 4096), 0);
-	rig_open(&r, few_pieces, &l);
-	rig_listen(&r, RIG_PORT);
-	for (uint16_t i = 0; i < CONNS; i++)
-		rig_accept(&r, &e[i], (uint16_t)(1000 + i));
 }
 
 // Everything that was asked for is over; the slots are released and rig_close() finds nothing left.
@@ -87,7 +69,7 @@ static void test_aborts(void)
 {
 	struct rig_end e[CONNS];
 
-	setup(e);
+	crowd_open(&r, few_pieces, e, CONNS, CONNS, 1000);
 	send_to_all(e);
 	abort_all(e);
 	finish(e);
@@ -99,7 +81,7 @@ static void test_resets(void)
 {
 	struct rig_end e[CONNS];
 
-	setup(e);
+	crowd_open(&r, few_pieces, e, CONNS, CONNS, 1000);
 	send_to_all(e);
 	for (unsigned i = 0; i < PIECES; i++)
 		rig_put(&r, &e[i], TCP_RST, 0);
@@ -117,7 +99,7 @@ static void test_ahead_is_silent(void)
 	struct rig_end e[CONNS];
 	uint64_t repeated;
 
-	setup(e);
+	crowd_open(&r, few_pieces, e, CONNS, CONNS, 1000);
 	send_to_all(e);
 	repeated = r.core->cnt.req_repeated;
 	abort_all(e);

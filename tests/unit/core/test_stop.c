@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <rte_byteorder.h>
 
-#include "tests/unit/core/order.h"
+#include "tests/unit/core/crowd.h"
 
 #define CONNS 600u // more than the packets of one turn
 #define HALVES 8u
@@ -15,25 +15,6 @@ static struct rig r;
 static void many(struct config *cfg)
 {
 	cfg->limits_conns = cfg->limits_soft = 1024;
-}
-
-static void setup(struct rig_end *e, unsigned n)
-{
-	struct ob_seg_layout l = {.n_channels = 1,
-		.req_order = 8,
-		.ev_order = 10,
-		.n_slots_accept = CONNS,
-		.n_slots_connect = 1,
-		.rx_buf_bytes = 512,
-		.rx_bytes = 512 * 64,
-		.arena_bytes = 1 << 20};
-
-	CU_ASSERT_EQUAL_FATAL(ob_seg_layout_make(&l, 4096), 0);
-	rig_open(&r, many, &l);
-	rig_listen(&r, RIG_PORT);
-	for (uint16_t i = 0; i < n; i++)
-		rig_accept(&r, &e[i], (uint16_t)(PEER + i));
-	CU_ASSERT(rig_silent(&r));
 }
 
 // The host hears of each end once, and of a connect that came to nothing; it gives the slots back.
@@ -62,7 +43,7 @@ static void test_many(void)
 	struct rig_end e[CONNS];
 
 	CU_ASSERT_FATAL(CONNS > PORT_TX_MAX);
-	setup(e, CONNS);
+	crowd_open(&r, many, e, CONNS, CONNS, PEER);
 	rig_stop(&r);
 	CU_ASSERT_EQUAL(r.out_tail - r.out_head, CONNS);
 	for (unsigned i = 0; i < CONNS; i++) {
@@ -93,7 +74,7 @@ static void test_half_open(void)
 	struct rig_end e[CONNS], h[HALVES], c = {.port = CONNECT_PEER};
 	unsigned n = PORT_TX_MAX - 7; // see tcp_reset_all()
 
-	setup(e, n);
+	crowd_open(&r, many, e, n, CONNS, PEER);
 	for (uint16_t i = 0; i < HALVES; i++)
 		half_open(&h[i], (uint16_t)(HALF_PEER + i));
 	q.addr.raddr = ob_addr_v4(rte_cpu_to_be_32(0x0a000002));
