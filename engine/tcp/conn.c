@@ -321,7 +321,6 @@ void conn_free(struct tcp *t, uint32_t conn)
 static void to_time_wait(struct tcp *t, struct tcp_soft *s, struct rec *r)
 {
 	struct seg_tuple k = rec_tuple(r);
-
 	uint32_t ts = 0; // none: a peer that offered timestamps in vain gets none either
 
 	// One that happens to be 0 is kept as the one before.

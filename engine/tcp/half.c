@@ -254,6 +254,45 @@ static void half_ack(struct tcp *t, const struct half *h, const struct tcp_half_
 		h->opts & OB_NEG_TS ? &hs->ts_recent : NULL);
 }
 
+// The first four steps: sequence number, RST, security, SYN. Returns whether the segment goes on.
+static bool syn_rcvd_acceptable(struct tcp *t, uint32_t id, const struct seg_in *in)
+{
+	struct half *h = half_of(t, id);
+	uint64_t *dropped = NULL;
+
+	// Our SYN-ACK was lost, or crossed this repetition.
+	if ((in->flags & (TCP_SYN | TCP_RST)) == TCP_SYN && in->seq == h->irs
+		&& (!(in->flags & TCP_ACK) || in->ack == h->iss + 1)) {
+		if (in->flags & TCP_ACK)
+			return true;
+		COUNT(t->cnt, tcp_syn_dup);
+		half_send(t, id);
+		return false;
+	}
+	// The window ends before its right edge, for a reset strictly so (RFC 5961 section 3.2).
+	if ((in->flags & TCP_RST) && in->seq - (h->irs + 1) >= half_wnd(t)) {
+		COUNT(t->cnt, drop_tcp_rst_window);
+		return false;
+	}
+	if (seq_lt(in->seq, h->irs + 1) || seq_gt(in->seq, h->irs + 1 + half_wnd(t))) {
+		dropped = &t->cnt->drop_tcp_window;
+	} else if ((in->flags & TCP_RST) && in->seq == h->irs + 1) {
+		COUNT(t->cnt, tcp_reset_rx);
+		half_fail(t, id, -ECONNREFUSED);
+		return false;
+	} else if (in->flags & TCP_RST) {
+		dropped = &t->cnt->drop_tcp_rst_challenge;
+	} else if (in->flags & TCP_SYN) { // RFC 5961 section 4.2
+		dropped = &t->cnt->drop_tcp_syn_challenge;
+	}
+	if (!dropped)
+		return true;
+	*dropped += 1;
+	if (net_limit_take(&t->challenge_limit, t->now_us))
+		half_ack(t, h, half_soft_of(t, id));
+	return false;
+}
+
 // Section 3.10.7.4 for SYN-RECEIVED.
 static void syn_rcvd_input(struct tcp *t, uint32_t id, const struct seg_in *in)
 {
@@ -263,43 +302,8 @@ static void syn_rcvd_input(struct tcp *t, uint32_t id, const struct seg_in *in)
 	struct tcp_opts o;
 	uint32_t conn;
 
-	// Our SYN-ACK was lost, or crossed this repetition.
-	if ((in->flags & (TCP_SYN | TCP_RST)) == TCP_SYN && in->seq == h->irs
-		&& (!(in->flags & TCP_ACK) || in->ack == h->iss + 1)) {
-		if (!(in->flags & TCP_ACK)) {
-			COUNT(t->cnt, tcp_syn_dup);
-			half_send(t, id);
-			return;
-		}
-	} else if ((in->flags & TCP_RST) && in->seq - (h->irs + 1) >= half_wnd(t)) {
-		// The window ends before its right edge, for a reset strictly so (RFC 5961 section
-		// 3.2).
-		COUNT(t->cnt, drop_tcp_rst_window);
+	if (!syn_rcvd_acceptable(t, id, in))
 		return;
-	} else if (seq_lt(in->seq, h->irs + 1) || seq_gt(in->seq, h->irs + 1 + half_wnd(t))) {
-		// First, the sequence number.
-		COUNT(t->cnt, drop_tcp_window);
-		if (net_limit_take(&t->challenge_limit, t->now_us))
-			half_ack(t, h, hs);
-		return;
-	} else if (in->flags & TCP_RST) {
-		// Second, the RST bit (RFC 5961 section 3.2).
-		if (in->seq != h->irs + 1) {
-			COUNT(t->cnt, drop_tcp_rst_challenge);
-			if (net_limit_take(&t->challenge_limit, t->now_us))
-				half_ack(t, h, hs);
-			return;
-		}
-		COUNT(t->cnt, tcp_reset_rx);
-		half_fail(t, id, -ECONNREFUSED);
-		return;
-	} else if (in->flags & TCP_SYN) {
-		// Fourth, the SYN bit (RFC 5961 section 4.2).
-		COUNT(t->cnt, drop_tcp_syn_challenge);
-		if (net_limit_take(&t->challenge_limit, t->now_us))
-			half_ack(t, h, hs);
-		return;
-	}
 	// Fifth, the ACK field.
 	if (!(in->flags & TCP_ACK)) {
 		COUNT(t->cnt, drop_tcp_no_ack);

@@ -53,6 +53,63 @@ static void old_time(struct pconn *c)
 	peer_send(c, &s);
 }
 
+// Data at the engine's right edge, part of it right when there are such bytes. Returns false: not now.
+static bool outside_data(struct pconn *c, struct pseg *s, uint64_t nxt, uint64_t edge, bool overlap)
+{
+	struct draw *d = &c->peer->draw;
+
+	if (!overlap) { // the first byte beyond
+		s->off += draw_below(d, 3);
+		return true;
+	}
+	s->good = (uint32_t)draw_range(d, 1, 50);
+	if (nxt + s->good > edge || edge > c->end->total)
+		return false;
+	s->off = edge - s->good;
+	s->len += s->good;
+	if (c->snd_max < edge) // so much was sent in earnest
+		c->snd_max = c->end->sent = edge;
+	return true;
+}
+
+// An empty one that is wrong in one respect, while the engine's window is open. Returns false: not now.
+static bool outside_empty(struct pconn *c, struct pseg *s, const struct rec *r, unsigned kind)
+{
+	uint64_t edge = HARD_GET(r->rcv_edge), nxt = HARD_GET(r->rcv_nxt);
+	struct draw *d = &c->peer->draw;
+
+	switch (kind) {
+	case 2: // a reset just outside
+		s->flags = TCP_RST;
+		s->len = 0;
+		s->off = draw_odds(d, 500000) ? edge : nxt - 1;
+		break;
+	case 3: // a reset inside, but not at the left edge (RFC 5961)
+		if (edge - nxt < 2)
+			return false;
+		s->flags = TCP_RST;
+		s->len = 0;
+		s->off = draw_range(d, nxt + 1, edge - 1);
+		break;
+	case 4: // an old one, with URG
+		if (edge == nxt)
+			return false;
+		s->flags = TCP_ACK | TCP_URG;
+		s->off = nxt - 1 - draw_below(d, 1000);
+		s->len = 0;
+		break;
+	case 5: // acknowledges what was never sent
+		s->off = nxt;
+		s->ack = HARD_GET(r->snd_max) + 1 + draw_below(d, 3);
+		break;
+	default: // acknowledges what is too old (RFC 5961 section 5)
+		s->off = nxt;
+		s->ack = HARD_GET(r->snd_una) - (1u << 30) - draw_below(d, 1000);
+		break;
+	}
+	return edge != nxt;
+}
+
 // Right at the edges of the window, where an error by one shows: straight into the port, so that
 // the window is still what the record says.
 static void outside(struct pconn *c)
@@ -61,62 +118,17 @@ static void outside(struct pconn *c)
 	const struct node *n = &c->peer->sim->nodes[0];
 	const struct rec *r = record(c);
 	struct pseg s = {.ack = c->rcv_nxt, .flags = TCP_ACK, .garbage = true, .direct = true};
-	uint64_t edge, nxt;
+	unsigned kind;
 
 	// In the engine's very next turn: a later one may have moved its edges.
 	if (!r || HARD_GET(r->rcv_nxt) & STATE_FIN || n->n_rx >= n->core->port.burst)
 		return;
-	edge = HARD_GET(r->rcv_edge);
-	nxt = HARD_GET(r->rcv_nxt);
-	s.off = edge;
+	s.off = HARD_GET(r->rcv_edge);
 	s.len = (uint32_t)draw_range(d, 1, GARBAGE_MAX);
-	switch (draw_below(d, 7)) {
-	case 0: // the first byte beyond
-		s.off += draw_below(d, 3);
-		break;
-	case 1: // the last ones inside are right, if there are any
-		s.good = (uint32_t)draw_range(d, 1, 50);
-		if (nxt + s.good > edge || edge > c->end->total)
-			return;
-		s.off = edge - s.good;
-		s.len += s.good;
-		if (c->snd_max < edge) // so much was sent in earnest
-			c->snd_max = c->end->sent = edge;
-		break;
-	case 2: // a reset just outside
-		s.flags = TCP_RST;
-		s.len = 0;
-		s.off = draw_odds(d, 500000) ? edge : nxt - 1;
-		if (edge == nxt)
-			return;
-		break;
-	case 3: // a reset inside, but not at the left edge (RFC 5961)
-		if (edge - nxt < 2)
-			return;
-		s.flags = TCP_RST;
-		s.len = 0;
-		s.off = draw_range(d, nxt + 1, edge - 1);
-		break;
-	case 4: // a SYN inside: not ours, it has no options
-		if (edge == nxt)
-			return;
-		s.flags = TCP_ACK | TCP_URG;
-		s.off = nxt - 1 - draw_below(d, 1000);
-		s.len = 0;
-		break;
-	case 5: // acknowledges what was never sent
-		s.off = nxt;
-		s.ack = HARD_GET(r->snd_max) + 1 + draw_below(d, 3);
-		if (edge == nxt)
-			return;
-		break;
-	default: // acknowledges what is too old (RFC 5961 section 5)
-		s.off = nxt;
-		s.ack = HARD_GET(r->snd_una) - (1u << 30) - draw_below(d, 1000);
-		if (edge == nxt)
-			return;
-		break;
-	}
+	kind = (unsigned)draw_below(d, 7);
+	if (kind < 2 ? !outside_data(c, &s, HARD_GET(r->rcv_nxt), s.off, kind == 1)
+		     : !outside_empty(c, &s, r, kind))
+		return;
 	FIRED(c->peer->sim, peer_outside);
 	peer_send(c, &s);
 }
