@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "engine/base/config.h"
+#include "shared/congestion.h"
 
 #define NO_IPV6 "IPv6 is not supported by this version"
 
@@ -223,7 +224,11 @@ static int check_net(struct config *c, const struct report *r)
 
 static int check_tcp(const struct config *c, const struct report *r)
 {
-	static const char *const congestion[] = {"newreno", NULL};
+	static const char *const congestion[] = {
+#define X(id, number, name) name,
+		OB_CC_LIST(X)
+#undef X
+			NULL};
 
 	if (c->tcp_port_min > c->tcp_port_max)
 		return fail(r, -EINVAL, "tcp.port_min: %llu is above tcp.port_max = %llu",
@@ -241,9 +246,10 @@ static int check_tcp(const struct config *c, const struct report *r)
 		return fail(r, -EINVAL,
 			"tcp.rcv_wnd: %llu bytes are less than two units of tcp.wscale = %llu",
 			(unsigned long long)c->tcp_rcv_wnd, (unsigned long long)c->tcp_wscale);
-	if (!is_word(c->tcp_congestion, congestion))
-		return fail(r, -EINVAL, "tcp.congestion: \"%s\" is not known; there is newreno",
-			c->tcp_congestion);
+	if (!is_word(c->tcp_congestion_control, congestion))
+		return fail(r, -EINVAL,
+			"tcp.congestion_control: \"%s\" is not known; there is newreno",
+			c->tcp_congestion_control);
 	return 0;
 }
 

@@ -98,7 +98,7 @@ static void acked(struct tcp_rx *x, uint64_t una)
 		struct cc_ack a = {.una = una, .nxt = s->snd_nxt, .acked = n.acked};
 		struct cc c = cc_of(t, s);
 
-		t->cc->acked(&c, &a);
+		cc_ops_of(s)->acked(&c, &a);
 	}
 	if (una == s->snd_nxt) {
 		s->soon_at = 0;

@@ -8,6 +8,7 @@
 #define ENGINE_TCP_CC_H
 
 #include "engine/tcp/tcp.h"
+#include "shared/congestion.h"
 
 #define CC_CWND_MAX (1u << 30)
 #define CC_SSTHRESH_INIT UINT32_MAX
@@ -45,6 +46,7 @@ struct cc_ack {
 
 struct cc_ops {
 	const char *name;
+	uint8_t id; // enum ob_cc
 	bool ecn; // asks for ECN on its connections (DCTCP)
 	// A connection begins, or begins anew from its hard state: init_segs segments.
 	void (*init)(struct cc *c, uint32_t init_segs);
@@ -63,8 +65,11 @@ struct cc_ops {
 	void (*marked)(struct cc *c, const struct cc_ack *a);
 };
 
-// By name, or NULL.
+// By name or by number, or NULL.
 const struct cc_ops *cc_find(const char *name);
+const struct cc_ops *cc_by_id(unsigned id);
+// A connection's, once cc_begin() has chosen it; before that NewReno.
+const struct cc_ops *cc_ops_of(const struct tcp_soft *s);
 extern const struct cc_ops cc_newreno;
 
 // What controllers have in common.

@@ -143,7 +143,8 @@ void cc_begin(struct tcp *t, struct tcp_soft *s, uint32_t segs)
 	struct cc c = cc_of(t, s);
 
 	memset(c.priv, 0, sizeof(*c.priv));
-	t->cc->init(&c, segs);
+	s->cc = t->cc->id;
+	cc_ops_of(s)->init(&c, segs);
 }
 
 // What the host says it has consumed, held to what can be true.

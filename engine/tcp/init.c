@@ -90,7 +90,7 @@ int tcp_init(struct tcp *t, const struct config *cfg, struct state *st, struct c
 	t->n_half = st->hdr->n_half;
 	t->n_soft = (uint32_t)(cfg->limits_soft < t->n_conns ? cfg->limits_soft : t->n_conns);
 	t->mss = (uint16_t)(cfg->tcp_mss < mtu - 40u ? cfg->tcp_mss : mtu - 40u);
-	t->cc = cc_find(cfg->tcp_congestion);
+	t->cc = cc_find(cfg->tcp_congestion_control);
 	t->challenge_limit = (struct net_limit){
 		.rate = cfg->tcp_challenge_rate, .tokens_us = SECOND_US, .last_us = now_us};
 	t->reset_limit = (struct net_limit){

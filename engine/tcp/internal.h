@@ -126,7 +126,7 @@ bool conn_whole(struct tcp *t, uint32_t conn);
 void conn_timer(struct tcp *t, struct tcp_soft *s);
 // After its positions were committed: TIME-WAIT, the end of LAST-ACK, FIN-WAIT-2's limit.
 void conn_settle(struct tcp *t, struct tcp_soft *s);
-// The controller begins, with a window of `segs` segments.
+// The controller is chosen and begins, with a window of `segs` segments.
 void cc_begin(struct tcp *t, struct tcp_soft *s, uint32_t segs);
 
 // listen.c

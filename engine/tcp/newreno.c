@@ -58,6 +58,7 @@ static void newreno_idle(struct cc *c, uint32_t init_segs, uint32_t idle_us)
 
 const struct cc_ops cc_newreno = {
 	.name = "newreno",
+	.id = OB_CC_NEWRENO,
 	.init = newreno_init,
 	.acked = newreno_acked,
 	.ssthresh = newreno_ssthresh,

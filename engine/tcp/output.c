@@ -311,7 +311,8 @@ static bool conn_output(struct tcp *t, struct tcp_soft *s, struct rec *r)
 		&& (uint32_t)t->now_us - s->sent_us > s->rto_us && s->cwnd > s->snd_mss) {
 		struct cc c = cc_of(t, s);
 
-		t->cc->idle(&c, (uint32_t)t->cfg->tcp_init_cwnd, (uint32_t)t->now_us - s->sent_us);
+		cc_ops_of(s)->idle(
+			&c, (uint32_t)t->cfg->tcp_init_cwnd, (uint32_t)t->now_us - s->sent_us);
 	}
 	for (unsigned n = 0; n < CONN_BUDGET; n++) {
 		bool again;

@@ -26,7 +26,7 @@ static uint32_t event_ssthresh(struct tcp *t, struct tcp_soft *s, enum cc_event 
 	if (flight < s->sent_flight)
 		flight = s->sent_flight;
 	// Without what limited transmit has sent past cwnd (RFC 5681 section 3.2, step 2).
-	return t->cc->ssthresh(&c, flight < s->cwnd ? flight : s->cwnd, ev);
+	return cc_ops_of(s)->ssthresh(&c, flight < s->cwnd ? flight : s->cwnd, ev);
 }
 
 void recovery_enter(struct tcp *t, struct tcp_soft *s, enum cc_event ev, uint32_t delivered)
@@ -63,8 +63,8 @@ static void undo(struct tcp_rx *x, struct tcp_flight *f)
 	f->undo = f->frto = 0;
 	f->dupacks = 0;
 	f->dup_bytes = 0;
-	if (x->t->cc->undo)
-		x->t->cc->undo(&c);
+	if (cc_ops_of(s)->undo)
+		cc_ops_of(s)->undo(&c);
 }
 
 // Eifel (RFC 3522): an ACK of what was sent again echoes a timestamp from before that: it answers

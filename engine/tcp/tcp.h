@@ -105,6 +105,7 @@ struct tcp_soft {
 	uint8_t acks_owed; // full segments since the last ACK
 	uint8_t reo_mult; // quarters of min_rtt_us added to RACK's reordering window
 	uint8_t reo_persist; // recoveries until that is forgotten
+	uint8_t cc; // enum ob_cc: its congestion controller
 };
 static_assert(sizeof(struct tcp_soft) <= 192, "budget of an active connection");
 
@@ -218,7 +219,7 @@ struct tcp {
 	struct net_limit challenge_limit;
 	struct net_limit reset_limit;
 	struct tcp_tw *tw;
-	const struct cc_ops *cc;
+	const struct cc_ops *cc; // tcp.congestion_control
 	uint32_t n_live; // records LIVE or DONE
 	uint32_t *host_conns; // records and half-open entries by host
 	uint32_t *host_half; // of them half-open

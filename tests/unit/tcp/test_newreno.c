@@ -42,7 +42,10 @@ static void test_init(void)
 	cc_newreno.init(&c, 1);
 	CU_ASSERT_EQUAL(s.cwnd, MSS);
 	CU_ASSERT_PTR_EQUAL(cc_find("newreno"), &cc_newreno);
+	CU_ASSERT_PTR_EQUAL(cc_by_id(OB_CC_NEWRENO), &cc_newreno);
 	CU_ASSERT_PTR_NULL(cc_find("vegas"));
+	CU_ASSERT_PTR_NULL(cc_by_id(OB_CC_DEFAULT));
+	CU_ASSERT_PTR_NULL(cc_by_id(OB_CC_END));
 }
 
 // RFC 5681 equation 2: cwnd += min(N, SMSS).
