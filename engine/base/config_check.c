@@ -248,7 +248,7 @@ static int check_tcp(const struct config *c, const struct report *r)
 			(unsigned long long)c->tcp_rcv_wnd, (unsigned long long)c->tcp_wscale);
 	if (!is_word(c->tcp_congestion_control, congestion))
 		return fail(r, -EINVAL,
-			"tcp.congestion_control: \"%s\" is not known; there is newreno",
+			"tcp.congestion_control: \"%s\" is not known; there are cubic and newreno",
 			c->tcp_congestion_control);
 	return 0;
 }

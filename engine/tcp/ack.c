@@ -26,8 +26,9 @@ static bool window_update(struct tcp_rx *x, bool advances)
 
 // One measurement a round trip goes into SRTT (RFC 6298 section 3), of what was sent but once; what
 // was sent again is measured by the echoed timestamp (RFC 7323 section 4.1). Only a measurement ends
-// a back-off. After a rebuild timestamps alone count (docs/hard-state.md, rule 16).
-static void measure(struct tcp_rx *x, uint64_t una, const struct flight_news *n)
+// a back-off. After a rebuild timestamps alone count (docs/hard-state.md, rule 16). Returns the round
+// trip of what was sent but once, 0: there is none.
+static uint32_t measure(struct tcp_rx *x, uint64_t una, const struct flight_news *n)
 {
 	struct rtt_bounds b = tcp_rtt_bounds(x->t);
 	struct tcp_soft *s = x->s;
@@ -35,23 +36,25 @@ static void measure(struct tcp_rx *x, uint64_t una, const struct flight_news *n)
 	uint32_t us;
 
 	if (!n->any)
-		return;
+		return 0;
 	if (n->newest_rtx || (s->flags & SOFT_REBUILT)) {
 		uint32_t ms = ts_clock(x->t) + s->ts_off - x->o.ts_ecr;
 
 		if (x->o.has_ts && (x->r->opts & OB_NEG_TS) && x->o.ts_ecr && ms < 600000)
 			rtt_sample(s, ms * 1000 + 1, 1, &b);
-		return;
+		return 0;
 	}
 	us = (uint32_t)(x->t->now_us - n->newest_us);
+	us = us ? us : 1;
 	rack_min_rtt(x->t, s, us);
 	f = flight_of(x->t, s);
 	if (f ? una <= f->rtt_end && s->backoff == 0 : !(s->flags & SOFT_RTT))
-		return;
+		return us;
 	s->flags &= ~SOFT_RTT;
 	if (f)
 		f->rtt_end = s->snd_nxt;
 	rtt_sample(s, us, 1, &b);
+	return us;
 }
 
 // A stream as it should be: nothing is lost, SACKed or taken back. RACK's time is all there is to note.
@@ -73,6 +76,7 @@ static void acked(struct tcp_rx *x, uint64_t una)
 	uint64_t was = s->snd_una;
 	struct flight_news n = {.any = false};
 	bool fast = s->flags & SOFT_RECOVERY;
+	uint32_t rtt_us;
 
 	x->dsack = x->o.n_sack && sack_duplicate(x);
 	flight_acked(t, s, una, &n);
@@ -81,7 +85,8 @@ static void acked(struct tcp_rx *x, uint64_t una)
 		s->snd_nxt = una;
 		s->snd_cur = STATE_NIL;
 	}
-	measure(x, una, &n);
+	rtt_us = measure(x, una, &n);
+	cwv_acked(t, s, was);
 	s->flags &= ~SOFT_PROBE;
 	s->rtx_at = una == s->snd_max ? 0 : t->now_us + rtt_rto_us(s, &b);
 	if (x->o.n_sack)
@@ -95,7 +100,8 @@ static void acked(struct tcp_rx *x, uint64_t una)
 	// What recovery delivered does not count, nor the ACK that ends it.
 	if (!fast && !(s->flags & SOFT_RECOVERY) && n.acked
 		&& (s->flags & (SOFT_WND_USED | SOFT_LOSS))) {
-		struct cc_ack a = {.una = una, .nxt = s->snd_nxt, .acked = n.acked};
+		struct cc_ack a
+			= {.una = una, .nxt = s->snd_nxt, .acked = n.acked, .rtt_us = rtt_us};
 		struct cc c = cc_of(t, s);
 
 		cc_ops_of(s)->acked(&c, &a);

@@ -2,6 +2,7 @@
 
 static const struct cc_ops *const all[OB_CC_END] = {
 	[OB_CC_NEWRENO] = &cc_newreno,
+	[OB_CC_CUBIC] = &cc_cubic,
 };
 
 const struct cc_ops *cc_find(const char *name)
@@ -37,4 +38,24 @@ uint32_t cc_init_wnd(uint32_t mss, uint32_t segs)
 void cc_grow(struct tcp_soft *s, uint32_t by)
 {
 	s->cwnd = s->cwnd < CC_CWND_MAX - by ? s->cwnd + by : CC_CWND_MAX;
+}
+
+// RFC 3465 section 2.3: after a time-out an ACK may cover what had arrived long ago.
+uint32_t cc_ss_bytes(const struct cc *c, uint32_t acked)
+{
+	uint32_t most = (c->s->flags & SOFT_LOSS ? 1 : CC_SS_SEGS) * c->mss;
+
+	return acked < most ? acked : most;
+}
+
+uint32_t cc_slow_start(struct cc *c, uint32_t acked)
+{
+	uint32_t by = cc_ss_bytes(c, acked), room = c->s->ssthresh - c->s->cwnd;
+
+	if (by <= room) {
+		cc_grow(c->s, by);
+		return 0;
+	}
+	c->s->cwnd = c->s->ssthresh;
+	return by - room;
 }

@@ -12,13 +12,32 @@
 
 #define CC_CWND_MAX (1u << 30)
 #define CC_SSTHRESH_INIT UINT32_MAX
-#define CC_PRIV_BYTES 64u
+#define CC_PRIV_BYTES 88u
+// What one ACK may add in slow start, L of RFC 9406 and RFC 3465. What an ACK covers leaves as one burst
+// whatever L is; with less than the 64 KiB that a receiver's GRO acknowledges at once, slow start would
+// no longer double. As many segments leave in a turn.
+#define CC_SS_SEGS 64u
 
-// A controller's own state of a connection: one line beside the soft state, all zero before
-// init(), gone with the soft state. Only controllers that use it touch it.
-struct cc_priv {
-	alignas(64) uint8_t bytes[CC_PRIV_BYTES];
+// Congestion window validation (cwv.c). Times are milliseconds, offsets the low half of them.
+struct cwv {
+	uint32_t max[3]; // samples of pipeACK, by half a sampling period, newest first
+	uint32_t bin_ms; // when the first of these began
+	uint32_t acked; // in this round
+	uint32_t round_end; // it is over when more than this is acknowledged
+	uint32_t limited_ms; // since when cwnd is not what limits; 0: it is
+	uint32_t nvp_ms; // since when it is not validated
+	uint8_t nonvalidated; // the nonvalidated phase (section 4.3)
+	uint8_t reduce; // it was, when the recovery under way began
+	uint8_t spare[6];
 };
+
+// What belongs to cwnd and is not in the soft state: two lines beside it, all zero before init(),
+// gone with it.
+struct cc_priv {
+	alignas(64) struct cwv cwv;
+	alignas(8) uint8_t bytes[CC_PRIV_BYTES]; // a controller's own
+};
+static_assert(sizeof(struct cc_priv) == 128, "two lines");
 
 enum cc_event {
 	CC_LOSS, // found by duplicate or selective acknowledgements, or repaired by a probe
@@ -30,6 +49,7 @@ enum cc_event {
 struct cc {
 	struct tcp_soft *s;
 	struct cc_priv *priv;
+	struct counters *cnt;
 	uint64_t now_us;
 	uint32_t mss; // bytes
 };
@@ -58,8 +78,12 @@ struct cc_ops {
 	// The last event was none (RFC 4015, RFC 5682, RFC 2883): the caller restores cwnd and
 	// ssthresh, the controller what else it had changed. May be NULL.
 	void (*undo)(struct cc *c);
-	// Nothing was sent for idle_us, longer than an RTO (RFC 5681 section 4.1).
+	// Nothing was sent for idle_us, longer than an RTO, and the window is to begin anew (RFC 5681
+	// section 4.1).
 	void (*idle)(struct cc *c, uint32_t init_segs, uint32_t idle_us);
+	// For so long until now the application or the peer's window was the limit, not cwnd: for
+	// controllers that count time. May be NULL.
+	void (*paused)(struct cc *c, uint64_t us);
 	// Every ACK of new data, in recovery as well, for controllers that count marks (DCTCP,
 	// RFC 8257 section 3.3). May be NULL.
 	void (*marked)(struct cc *c, const struct cc_ack *a);
@@ -71,10 +95,15 @@ const struct cc_ops *cc_by_id(unsigned id);
 // A connection's, once cc_begin() has chosen it; before that NewReno.
 const struct cc_ops *cc_ops_of(const struct tcp_soft *s);
 extern const struct cc_ops cc_newreno;
+extern const struct cc_ops cc_cubic;
 
 // What controllers have in common.
 // The initial window of `segs` segments, and the restart window (RFC 6928 section 2).
 uint32_t cc_init_wnd(uint32_t mss, uint32_t segs);
+// What an ACK of so many bytes may add in slow start: CC_SS_SEGS segments, after a time-out one.
+uint32_t cc_ss_bytes(const struct cc *c, uint32_t acked);
+// Slow start up to ssthresh. Returns what the ACK leaves over for congestion avoidance.
+uint32_t cc_slow_start(struct cc *c, uint32_t acked);
 // cwnd += by, bounded.
 void cc_grow(struct tcp_soft *s, uint32_t by);
 

@@ -101,6 +101,7 @@ static inline struct cc cc_of(const struct tcp *t, struct tcp_soft *s)
 {
 	return (struct cc){.s = s,
 		.priv = &t->cc_priv[t->soft_of[s->conn]],
+		.cnt = t->cnt,
 		.now_us = t->now_us,
 		.mss = s->snd_mss};
 }
@@ -183,6 +184,14 @@ void recovery_reo_fired(struct tcp *t, struct tcp_soft *s);
 void recovery_probe_repaired(struct tcp *t, struct tcp_soft *s);
 // After a rebuild all that is in flight counts as lost.
 void recovery_rebuilt(struct tcp *t, struct tcp_soft *s);
+// cwv.c
+void cwv_acked(struct tcp *t, struct tcp_soft *s, uint64_t was); // snd_una has moved from `was`
+// A congestion event with so much in flight: what may count as such (RFC 7661 section 4.4.2).
+uint32_t cwv_flight(struct tcp *t, struct tcp_soft *s, uint32_t flight);
+// A recovery is over in which `resent` bytes were sent again, of `flight`.
+void cwv_recovered(struct tcp *t, struct tcp_soft *s, uint32_t resent, uint32_t flight);
+void cwv_resume(struct tcp *t, struct tcp_soft *s); // something leaves, and nothing is in flight
+void cwv_sent(struct tcp *t, struct tcp_soft *s, bool used); // new data has left: cwnd is in use
 // rack.c
 void rack_min_rtt(struct tcp *t, struct tcp_soft *s, uint32_t rtt_us);
 void rack_ack(struct tcp_rx *x, struct tcp_flight *f, const struct flight_news *n);

@@ -1,4 +1,4 @@
-// NewReno: RFC 5681 with the initial window of RFC 6928.
+// NewReno: RFC 5681 with the initial window of RFC 6928, counting bytes (RFC 3465).
 #include "engine/tcp/cc.h"
 
 struct newreno {
@@ -22,14 +22,12 @@ static void newreno_acked(struct cc *c, const struct cc_ack *a)
 {
 	struct newreno *n = own(c);
 	struct tcp_soft *s = c->s;
+	uint32_t acked = a->acked;
 
-	if (s->cwnd < s->ssthresh) {
-		// Slow start, equation 2
-		cc_grow(s, a->acked < c->mss ? a->acked : c->mss);
-		return;
-	}
-	// Congestion avoidance by counting bytes: one MSS for each window acknowledged
-	n->acked += a->acked;
+	if (s->cwnd < s->ssthresh)
+		acked = cc_slow_start(c, acked);
+	// Congestion avoidance: one MSS for each window acknowledged
+	n->acked += acked;
 	if (n->acked >= s->cwnd) {
 		n->acked -= s->cwnd;
 		if (n->acked > s->cwnd)

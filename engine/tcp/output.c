@@ -308,12 +308,8 @@ static bool conn_output(struct tcp *t, struct tcp_soft *s, struct rec *r)
 	struct out_plan p;
 
 	if (s->snd_nxt == s->snd_una && s->snd_max == s->snd_una && s->sent_us
-		&& (uint32_t)t->now_us - s->sent_us > s->rto_us && s->cwnd > s->snd_mss) {
-		struct cc c = cc_of(t, s);
-
-		cc_ops_of(s)->idle(
-			&c, (uint32_t)t->cfg->tcp_init_cwnd, (uint32_t)t->now_us - s->sent_us);
-	}
+		&& (uint32_t)t->now_us - s->sent_us > s->srtt_us)
+		cwv_resume(t, s);
 	for (unsigned n = 0; n < CONN_BUDGET; n++) {
 		bool again;
 		int rc;
@@ -369,10 +365,8 @@ static void sent_in_turn(struct tcp *t, struct tcp_soft *s, const struct rec *r)
 	uint32_t pipe = flight_pipe(t, s);
 
 	s->sent_flight = pipe;
-	if (pipe + s->snd_mss > s->cwnd || (s->cwnd < s->ssthresh && 2ull * pipe >= s->cwnd))
-		s->flags |= SOFT_WND_USED;
-	else
-		s->flags &= ~SOFT_WND_USED;
+	cwv_sent(t, s,
+		pipe + s->snd_mss > s->cwnd || (s->cwnd < s->ssthresh && 2ull * pipe >= s->cwnd));
 	if (!(s->flags & (SOFT_RECOVERY | SOFT_LOSS)))
 		tlp_arm(t, s, r);
 }

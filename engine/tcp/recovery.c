@@ -25,6 +25,7 @@ static uint32_t event_ssthresh(struct tcp *t, struct tcp_soft *s, enum cc_event 
 	// in the middle of a burst, but what was in flight when something was last sent.
 	if (flight < s->sent_flight)
 		flight = s->sent_flight;
+	flight = cwv_flight(t, s, flight);
 	// Without what limited transmit has sent past cwnd (RFC 5681 section 3.2, step 2).
 	return cc_ops_of(s)->ssthresh(&c, flight < s->cwnd ? flight : s->cwnd, ev);
 }
@@ -176,8 +177,10 @@ static void leave(struct tcp_rx *x, struct tcp_flight *f)
 
 	if (!(s->flags & (SOFT_RECOVERY | SOFT_LOSS)) || s->snd_una < f->recover)
 		return;
-	if (s->flags & SOFT_RECOVERY)
+	if (s->flags & SOFT_RECOVERY) {
 		s->cwnd = s->ssthresh; // RFC 9937 section 6
+		cwv_recovered(x->t, s, f->undo_rtx, f->recover_fs);
+	}
 	s->flags &= ~(SOFT_RECOVERY | SOFT_LOSS | SOFT_REBUILT);
 	f->dupacks = 0;
 	f->dup_bytes = 0;

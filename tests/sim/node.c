@@ -7,6 +7,7 @@
 #include <rte_random.h>
 #include <unistd.h>
 
+#include "engine/tcp/cc.h"
 #include "engine/tcp/isn.h"
 #include "tests/sim/sim.h"
 
@@ -151,6 +152,10 @@ static int configure(struct node *n, const struct plan *p, char *err, size_t err
 	c->tcp_timestamps = !p->no_timestamps;
 	c->tcp_sack = !p->no_sack;
 	or_else(&c->tcp_init_cwnd, p->init_cwnd, 10);
+	if (p->cc)
+		snprintf(c->tcp_congestion_control, sizeof(c->tcp_congestion_control), "%s",
+			cc_by_id((unsigned)p->cc)->name);
+	c->tcp_idle_restart = !p->no_idle_restart;
 	c->tcp_delack_us = p->delack_us;
 	or_else(&c->tcp_min_rto_us, p->min_rto_us, 200000);
 	or_else(&c->tcp_msl2_ms, p->msl2_ms, 100);

@@ -56,6 +56,8 @@ struct bench *bench_new(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(b);
 	config_defaults(&b->cfg);
 	b->cfg.addr = ob_addr_v4(0x0100000a);
+	// Windows are those of RFC 5681, unless a test is about another controller.
+	snprintf(b->cfg.tcp_congestion_control, sizeof(b->cfg.tcp_congestion_control), "newreno");
 	b->cfg.limits_conns = b->cfg.limits_soft = N_CONNS;
 	b->cfg.limits_half_open = b->cfg.limits_time_wait = 32;
 	b->cfg.limits_pieces = 4096;

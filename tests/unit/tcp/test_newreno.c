@@ -48,16 +48,29 @@ static void test_init(void)
 	CU_ASSERT_PTR_NULL(cc_by_id(OB_CC_END));
 }
 
-// RFC 5681 equation 2: cwnd += min(N, SMSS).
+// RFC 5681 equation 2 with L of RFC 3465 and 9406: cwnd += min(N, L * SMSS), L 64, and 1 after a
+// time-out (RFC 3465 section 2.3).
 static void test_slow_start(void)
 {
-	start(10000, 64000);
+	start(10000, 500000);
 	acked(400);
 	CU_ASSERT_EQUAL(s.cwnd, 10400);
 	acked(1000);
 	CU_ASSERT_EQUAL(s.cwnd, 11400);
 	acked(2000);
-	CU_ASSERT_EQUAL(s.cwnd, 12400);
+	CU_ASSERT_EQUAL(s.cwnd, 13400);
+	acked(44000); // what a receiver has coalesced does not slow it down
+	CU_ASSERT_EQUAL(s.cwnd, 57400);
+	acked(200000);
+	CU_ASSERT_EQUAL(s.cwnd, 57400 + 64 * MSS);
+	s.flags = SOFT_LOSS;
+	s.cwnd = 1000;
+	acked(5000);
+	CU_ASSERT_EQUAL(s.cwnd, 2000);
+	// What lies beyond ssthresh is congestion avoidance's.
+	start(9000, 10000);
+	acked(3000);
+	CU_ASSERT(s.cwnd == 10000 && *counted == 2000);
 }
 
 // Section 3.1: one SMSS a round trip, counted in bytes.
