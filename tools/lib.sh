@@ -174,6 +174,8 @@ run_quiet() {
 spawn() {
 	local log=$1
 	shift
+	# Emptied before it runs: whoever waits for a line in it must not find that of the process before.
+	: >"$log"
 	env --default-signal=INT,QUIT setsid "$@" >"$log" 2>&1 </dev/null &
 	SPAWN_PID=$!
 	cleanup_push kill_group "$SPAWN_PID"

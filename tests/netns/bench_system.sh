@@ -45,7 +45,8 @@ for x in f.values():
 want = set()
 for row in ("outboard", "kernel"):
     want |= {f"system.veth.echo.conns=1.{row}.{u}" for u in
-             ("rps", "p50_us", "p99_us", "max_us", "cpu_s_host", "cpu_s_peer", "cpu_s_machine", "host_us_per_op")}
+             ("rps", "p50_us", "p99_us", "max_us", "wall_s", "cpu_s_host", "cpu_s_peer", "cpu_s_machine",
+              "host_us_per_op")}
 for row in ("outboard", "kernel", "kernel_offload"):
     want |= {f"system.veth.bulk_rx.conns=1.{row}.{u}" for u in
              ("gbps", "cpu_s_host", "cpu_s_peer", "cpu_s_machine", "host_us_per_mb")}
@@ -68,15 +69,18 @@ for name, x in f.items():
         p99 = f[name[:-len(unit)] + "p99_us"]["values"]
         for rate, half, most in zip(x["values"], p50, p99):
             assert half <= most and rate * half / 1e6 <= (1.4 if conns == 1 else 2 * conns), (name, rate, half, most)
-    # Each has one thread that works; the engine has one more for control. Ticks are coarse.
+    # Each has one thread that works; the engine has one more for control. Ticks are coarse. On a busy
+    # machine the client notices the end late: its own clock says how long the run was.
     if unit.startswith("cpu_s"):
-        assert x["max"] <= (0.3 * d["machine"]["cpus"] if unit == "cpu_s_machine" else 0.3) * 1.5 + 0.1, x
+        cpus = d["machine"]["cpus"] if unit == "cpu_s_machine" else 1
+        for cpu, wall in zip(x["values"], f[name[:-len(unit)] + "wall_s"]["values"]):
+            assert wall >= 0.3 and cpu <= wall * cpus * 1.5 + 0.1, (name, cpu, wall)
     if unit == "gbps":
         assert 0.005 < x["median"] < 1000, x
 per = f["system.veth.echo.conns=1.outboard.host_us_per_op"]
-cpu, rate = (f["system.veth.echo.conns=1.outboard." + u] for u in ("cpu_s_host", "rps"))
-for us, s, r in zip(per["values"], cpu["values"], rate["values"]):
-    assert 0.5 < us / (s * 1e6 / (r * 0.3)) < 2, (us, s, r)
+cpu, rate, wall = (f["system.veth.echo.conns=1.outboard." + u] for u in ("cpu_s_host", "rps", "wall_s"))
+for us, s, r, w in zip(per["values"], cpu["values"], rate["values"], wall["values"]):
+    assert 0.9 < us / (s * 1e6 / (r * w)) < 1.1, (us, s, r, w)
 print(f"{len(f)} figures")
 PY
 

@@ -146,7 +146,7 @@ def system_table(page, wire, case):
     cells = {(m[1], m[2], m[3]): figure for m, figure in found}
     keys = sorted({(m[1], m[2]) for m, _ in found}, key=lambda k: (int(k[0]), ROWS.index(k[1])))
     columns = [c for c in (RATE[case], "p50_us", "p99_us", "max_us", "host_us_per_op", "host_us_per_mb",
-                           "cpu_s_engine", "cpu_s_host", "cpu_s_peer", "cpu_s_machine", "rtx_segs",
+                           "wall_s", "cpu_s_engine", "cpu_s_host", "cpu_s_peer", "cpu_s_machine", "rtx_segs",
                            "tx_drops") if any(k[2] == c for k in cells)]
     page.add(f"### {WHAT[case][0].upper()}{WHAT[case][1:]}", "")
     page.add(table(["connections, server on"] + columns, [

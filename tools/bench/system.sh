@@ -50,7 +50,7 @@ rows_of() {
 	*) echo outboard kernel ;;
 	esac
 }
-common_figures="cpu_s_engine cpu_s_host cpu_s_peer cpu_s_machine rtx_segs tx_drops"
+common_figures="wall_s cpu_s_engine cpu_s_host cpu_s_peer cpu_s_machine rtx_segs tx_drops"
 figures_of() {
 	case $1 in
 	echo) echo "rps p50_us p99_us max_us host_us_per_op $common_figures" ;;
@@ -171,6 +171,7 @@ figures() {
 				v[pair[1]] = pair[2]
 			}
 			n = v["ops"]
+			say("wall_s", "s", v["seconds"])
 			if (what == "echo")
 				say("rps", "rps", v["ops"] / v["seconds"])
 			if (what == "short")
