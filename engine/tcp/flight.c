@@ -12,7 +12,7 @@ int flight_init(struct tcp *t)
 	t->flights
 		= aligned_alloc(64, ((size_t)t->n_soft * sizeof(*t->flights) + 63) & ~(size_t)63);
 	t->flight_next = malloc((size_t)t->n_soft * sizeof(*t->flight_next));
-	t->ranges = malloc((size_t)t->n_ranges * sizeof(*t->ranges));
+	t->ranges = malloc(((size_t)t->n_soft + t->n_ranges) * sizeof(*t->ranges));
 	t->flight_free = t->range_free = STATE_NIL;
 	t->n_flights_used = t->n_ranges_used = 0;
 	t->flights_fresh = t->ranges_fresh = 0;
@@ -58,11 +58,8 @@ struct tcp_flight *flight_get(struct tcp *t, struct tcp_soft *s)
 	f->head = f->tail = f->thead = f->ttail = f->hint = f->lost_hint = STATE_NIL;
 	f->rtt_end = s->flags & SOFT_RTT ? s->snd_una : s->snd_nxt;
 	f->fack = s->snd_una;
-	if (s->snd_nxt > s->snd_una && !range_append(t, f, s->snd_una, s->snd_nxt, sent_at(t, s))) {
-		// No range is left: what was sent counts as never sent, and goes again.
-		s->snd_nxt = s->snd_una;
-		s->snd_cur = STATE_NIL;
-	}
+	if (s->snd_nxt > s->snd_una) // into its own range, which is never refused
+		range_append(t, f, s->snd_una, s->snd_nxt, sent_at(t, s));
 	return f;
 }
 
@@ -102,7 +99,7 @@ void flight_sent(struct tcp *t, struct tcp_soft *s, uint64_t end, bool again)
 	if (start == end)
 		return;
 	if (!range_extend(t, f, end, again) && !range_append(t, f, start, end, t->now_us))
-		range_coarsen_tail(t, s, f, end);
+		range_coarsen_tail(t, f, end);
 	else if (again)
 		t->ranges[f->tail].n_tx = 2;
 }
@@ -118,7 +115,7 @@ void flight_resent(struct tcp *t, struct tcp_soft *s, uint64_t start, uint64_t e
 		uint32_t i = flight_find(t, f, start);
 		uint64_t to = t->ranges[i].end < end ? t->ranges[i].end : end;
 
-		range_resend(t, f, i, start, to);
+		range_resend(t, s, f, i, start, to);
 		start = to;
 	}
 	if (!f->ts_known) {

@@ -2,7 +2,8 @@
 //
 // [snd_una, snd_nxt) is cut into ranges, in order and without gaps. A range is what was sent in one
 // turn, or what became of a part of it: outstanding, lost, or held by the peer (SACKed). Ranges of
-// all connections come from one pool; nothing is allocated past tcp_init().
+// all connections come from one pool, but for the first of each connection, which is its own: whatever
+// others use, what is in flight is known. Nothing is allocated past tcp_init().
 //
 // Most connections have no ranges most of the time. With tcp_soft.flight == STATE_NIL everything in
 // flight left in one turn, at tcp_soft.sent_us, for the first time, and nothing is known about it:
@@ -19,6 +20,7 @@ enum range_state {
 };
 
 #define RANGES_PER_CONN 2048u
+#define RANGES_SURE 8u // each may have as long as there are any
 
 struct tcp_range {
 	uint64_t start; // stream offsets; a FIN takes one
@@ -39,6 +41,7 @@ struct tcp_flight {
 	uint32_t head, tail; // by offset
 	uint32_t thead, ttail; // outstanding ones by time
 	uint32_t n;
+	uint32_t own_used; // 1: range number (index of this struct) is in use
 	uint32_t hint; // where the last look-up ended
 	uint32_t lost_hint; // no lost range lies before it; STATE_NIL: there is none
 	uint32_t sacked; // bytes

@@ -3,22 +3,41 @@
 #include "engine/tcp/ranges.h"
 #include "engine/tcp/internal.h"
 
-// A range from the pool, or STATE_NIL (counted).
+// The flight's own range, one from the pool, or STATE_NIL (counted).
 static uint32_t range_alloc(struct tcp *t, struct tcp_flight *f)
 {
 	uint32_t i = t->range_free;
 
-	if (f->n >= RANGES_PER_CONN || (i == STATE_NIL && t->ranges_fresh == t->n_ranges)) {
+	if (!f->own_used) {
+		f->own_used = 1;
+		f->n++;
+		return (uint32_t)(f - t->flights);
+	}
+	// No more than is left for others: some that want many leave as much for the next one.
+	if (f->n >= RANGES_PER_CONN || f->n > RANGES_SURE + (t->n_ranges - t->n_ranges_used)
+		|| (i == STATE_NIL && t->ranges_fresh == t->n_ranges)) {
 		COUNT(t->cnt, tcp_scoreboard_full);
 		return STATE_NIL;
 	}
 	if (i != STATE_NIL)
 		t->range_free = t->ranges[i].next;
 	else
-		i = t->ranges_fresh++;
+		i = t->n_soft + t->ranges_fresh++;
 	t->n_ranges_used++;
 	f->n++;
 	return i;
+}
+
+static void range_free(struct tcp *t, struct tcp_flight *f, uint32_t i)
+{
+	f->n--;
+	if (i < t->n_soft) {
+		f->own_used = 0;
+		return;
+	}
+	t->ranges[i].next = t->range_free;
+	t->range_free = i;
+	t->n_ranges_used--;
 }
 
 static void time_unlink(struct tcp *t, struct tcp_flight *f, uint32_t i)
@@ -74,10 +93,7 @@ void range_remove(struct tcp *t, struct tcp_flight *f, uint32_t i)
 		f->hint = r->next != STATE_NIL ? r->next : r->prev;
 	if (f->lost_hint == i)
 		f->lost_hint = r->next;
-	r->next = t->range_free;
-	t->range_free = i;
-	t->n_ranges_used--;
-	f->n--;
+	range_free(t, f, i);
 }
 
 bool range_append(struct tcp *t, struct tcp_flight *f, uint64_t start, uint64_t end, uint64_t us)
@@ -130,15 +146,10 @@ static void make_out(struct tcp *t, struct tcp_flight *f, uint32_t i, uint64_t u
 	time_link(t, f, i, f->ttail);
 }
 
-void range_coarsen_tail(struct tcp *t, struct tcp_soft *s, struct tcp_flight *f, uint64_t end)
+void range_coarsen_tail(struct tcp *t, struct tcp_flight *f, uint64_t end)
 {
 	struct tcp_range *r = &t->ranges[f->tail];
 
-	if (f->tail == STATE_NIL) { // nothing to go on with: what was sent counts as never sent
-		s->snd_nxt = s->snd_una;
-		s->snd_cur = STATE_NIL;
-		return;
-	}
 	make_out(t, f, f->tail, t->now_us);
 	r->end = end;
 	r->n_tx = 2; // no time can be taken from it
@@ -209,7 +220,35 @@ static bool range_cut(
 	return true;
 }
 
-void range_resend(struct tcp *t, struct tcp_flight *f, uint32_t i, uint64_t start, uint64_t end)
+// range_cut() of what leaves again, at the price of what is known of the rest. Of a lost range at the
+// start of which it lies: what the peer holds behind it is forgotten, which frees a range; and where
+// nothing lies behind it, the rest counts as never sent (go-back-N). Else all of it counts as sent
+// now: RACK or the timer finds the rest.
+static void resend_cut(struct tcp *t, struct tcp_soft *s, struct tcp_flight *f, uint32_t *i,
+	uint64_t start, uint64_t end)
+{
+	struct tcp_range *r = &t->ranges[*i];
+	uint32_t next;
+
+	if (range_cut(t, f, i, start, end) || r->start != start || r->state != RANGE_LOST)
+		return;
+	next = r->next;
+	if (next == STATE_NIL) {
+		f->lost -= (uint32_t)(r->end - end);
+		r->end = end;
+		s->snd_nxt = end;
+		s->snd_cur = STATE_NIL;
+	} else if (t->ranges[next].state == RANGE_SACKED) {
+		state_leave(t, f, next);
+		f->lost += (uint32_t)(t->ranges[next].end - t->ranges[next].start);
+		r->end = t->ranges[next].end;
+		range_remove(t, f, next);
+		range_cut(t, f, i, start, end);
+	}
+}
+
+void range_resend(struct tcp *t, struct tcp_soft *s, struct tcp_flight *f, uint32_t i,
+	uint64_t start, uint64_t end)
 {
 	struct tcp_range *r = &t->ranges[i];
 
@@ -223,8 +262,7 @@ void range_resend(struct tcp *t, struct tcp_flight *f, uint32_t i, uint64_t star
 			return;
 		}
 	}
-	// Where it cannot be cut, all of it counts as sent now: RACK or the timer finds the rest.
-	range_cut(t, f, &i, start, end);
+	resend_cut(t, s, f, &i, start, end);
 	r = &t->ranges[i];
 	make_out(t, f, i, t->now_us);
 	if (r->n_tx < UINT8_MAX)

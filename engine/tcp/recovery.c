@@ -293,7 +293,7 @@ void recovery_rebuilt(struct tcp *t, struct tcp_soft *s)
 	s->flags |= SOFT_REBUILT | SOFT_LOSS;
 	s->snd_nxt = s->snd_max;
 	s->sent_us = (uint32_t)t->now_us;
-	f = flight_get(t, s); // where it finds no range, snd_nxt is snd_una again
+	f = flight_get(t, s);
 	f->recover = s->snd_max;
 	flight_lose(t, s, s->snd_una, s->snd_nxt);
 }

@@ -67,9 +67,6 @@ static int probe(struct tcp *t, struct tcp_soft *s, struct rec *r, uint32_t *cur
 			tlp_sent(t, s, end, false);
 		}
 	} else {
-		flight_get(t, s);
-		if (s->snd_nxt == s->snd_una)
-			return 0;
 		off = end - s->snd_una > mss ? end - mss : s->snd_una;
 		rc = emit_again(t, s, r, cursor, off, end);
 		if (rc > 0)

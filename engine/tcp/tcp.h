@@ -201,8 +201,8 @@ struct tcp {
 	uint32_t flight_free;
 	uint32_t flights_fresh; // from here on they were never used
 	uint32_t n_flights_used;
-	struct tcp_range *ranges;
-	uint32_t n_ranges;
+	struct tcp_range *ranges; // first one for each flight, by its index, then the pool
+	uint32_t n_ranges; // of the pool, as the figures below
 	uint32_t range_free;
 	uint32_t ranges_fresh;
 	uint32_t n_ranges_used;

@@ -7,6 +7,8 @@
 #include "engine/tcp/reass.h"
 #include "tests/sim/check.h"
 
+#define AGAIN_AT_ONCE 8 // times
+
 static uint32_t get32(const uint8_t *p)
 {
 	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
@@ -159,6 +161,25 @@ static void check_data(
 		wrong(n, v, "sent past the window that the peer allowed");
 }
 
+// What left leaves again when something was learnt in between. That may be at once, from a burst of
+// duplicates or from a router, but not over and over.
+static void check_again(
+	struct node *n, const struct tcp_view *v, const struct rec *r, struct shadow *sh)
+{
+	uint64_t max = HARD_GET(r->snd_max), from;
+
+	if (v->len == 0 && !(v->flags & TCP_FIN))
+		return;
+	from = max + (uint64_t)(int64_t)(int32_t)(v->seq - (r->iss + 1 + (uint32_t)max));
+	if (sh->left_us != n->sim->now_us || from < sh->left_from) {
+		sh->left_us = n->sim->now_us;
+		sh->left_from = from;
+		sh->left_again = 0;
+	} else if (from == sh->left_from && ++sh->left_again > AGAIN_AT_ONCE) {
+		wrong(n, v, "left before at this moment, many times");
+	}
+}
+
 void check_frame(struct node *n, const uint8_t *frame, uint32_t len)
 {
 	struct seg_tuple k;
@@ -182,6 +203,7 @@ void check_frame(struct node *n, const uint8_t *frame, uint32_t len)
 	sh = &n->shadow[id];
 	check_ack(n, &v, &n->st.recs[id]);
 	check_data(n, &v, &n->st.recs[id], sh);
+	check_again(n, &v, &n->st.recs[id], sh);
 	check_sack(n, &v, &n->st.recs[id], id);
 	if (v.has_ts != !!(n->st.recs[id].opts & OB_NEG_TS))
 		wrong(n, &v, "timestamps are not as negotiated");

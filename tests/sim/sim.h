@@ -108,6 +108,9 @@ struct shadow {
 	bool ts_known;
 	uint8_t state;
 	uint64_t checked; // received bytes compared up to here
+	uint64_t left_us; // when data left last
+	uint64_t left_from; // the lowest offset that left then
+	uint32_t left_again; // and how often it left again
 	uint64_t peer_edge; // highest offset that the other side ever allowed
 	bool peer_edge_known;
 	struct flow *flow;

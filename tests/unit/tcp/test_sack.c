@@ -162,6 +162,55 @@ static void test_blocks_beside_data(void)
 	bench_free(b);
 }
 
+// With nothing in the pool there is one range, and what is lost goes again as with go-back-N: each
+// segment once, as far as cwnd goes.
+static void test_one_range(void)
+{
+	struct bench *b = path_open(NO_TS);
+
+	b->t.n_ranges = 0;
+	path_send(b, 1001, 4);
+	advance(b, 1000);
+	path_send(b, 5001, 4);
+	expect_none(b);
+	advance(b, RTT_US);
+	sack1(b, 1001, 2001, 3001); // cannot be remembered
+	expect_none(b);
+	advance_until_sent(b, 2000000);
+	expect(b, .seq = 8001, .len = 1000); // a probe
+	expect_none(b);
+	advance_until_sent(b, 2000000);
+	expect(b, .seq = 1001, .len = 1000);
+	expect_none(b);
+	CU_ASSERT_EQUAL(tcp_soft(&b->t, b->conn)->snd_nxt, 2001 - 1);
+	inject(b, .ack = 3001); // the peer had 2001 to 3001
+	expect(b, .seq = 3001, .len = 1000);
+	expect(b, .seq = 4001, .len = 1000);
+	expect_none(b);
+	inject(b, .ack = 9001);
+	expect_none(b);
+	CU_ASSERT_EQUAL(counter_delta(b, tcp_rtx_segs), 4);
+	CU_ASSERT_EQUAL(b->t.n_flights_used, 0);
+	bench_free(b);
+}
+
+// One that has more ranges than are left gets no more; another still does.
+static void test_ranges_shared(void)
+{
+	struct bench *b = path_open(NO_TS);
+	struct tcp_soft *s = tcp_soft(&b->t, b->conn);
+
+	b->t.n_ranges = 40;
+	tcp_soft(&b->t, b->conn)->cwnd = 200000;
+	path_send(b, 1001, 60);
+	advance(b, RTT_US);
+	for (int i = 0; i < 30; i++) // every second one
+		sack1(b, 1001, 2001 + 2000 * i, 3001 + 2000 * i);
+	CU_ASSERT(flight_of(&b->t, s)->n >= 20 && flight_of(&b->t, s)->n <= 26);
+	CU_ASSERT(counter_delta(b, tcp_scoreboard_full) > 0);
+	bench_free(b);
+}
+
 // With hardly a range to be had the streams are whole all the same, only slower.
 static void test_want_of_ranges(void)
 {
@@ -174,16 +223,17 @@ static void test_want_of_ranges(void)
 		struct bench *b = bench_new();
 		struct peer p;
 
-		b->cfg.limits_sack_ranges = 1 + i / 2;
+		b->cfg.limits_sack_ranges = i / 2;
 		establish(b, .wscale = 0, .sack_ok = 1, .ts_val = 1);
 		peer_init(&p, b, 1000, 500000);
 		p.seed = seed + i;
 		p.sack = true;
 		p.drop_pm = i % 2 ? 30 : 100;
 		if (!peer_run(&p, 600000))
-			printf("\nseed %u with %u ranges does not end", p.seed, 1 + i / 2);
+			printf("\nseed %u with %u ranges does not end", p.seed, i / 2);
 		CU_ASSERT_FALSE(p.reset);
 		CU_ASSERT_EQUAL(p.rcv_nxt, p.to_read);
+		CU_ASSERT(b->cnt.tcp_rtx_segs < b->cnt.tcp_tx_segs / 3);
 		full += b->cnt.tcp_scoreboard_full;
 		bench_free(b);
 	}
@@ -199,6 +249,8 @@ int main(void)
 		{"reneging", test_reneging},
 		{"D-SACK sent (RFC 2883)", test_dsack_sent},
 		{"blocks beside data", test_blocks_beside_data},
+		{"one range", test_one_range},
+		{"ranges are shared", test_ranges_shared},
 		{"want of ranges", test_want_of_ranges},
 		CU_TEST_INFO_NULL,
 	};
