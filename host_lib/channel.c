@@ -83,6 +83,7 @@ void channel_free(struct ob_channel *ch)
 	free(ch->waiters);
 	free(ch->free_slots);
 	free(ch->listeners);
+	free(ch->sets);
 }
 
 int ob_channel_open(struct ob_host *host, struct ob_channel **ch)

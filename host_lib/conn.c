@@ -20,6 +20,7 @@ void conn_free_slot(struct ob_channel *ch, struct conn *c)
 	uint32_t slot = conn_slot(ch, c);
 
 	*c = (struct conn){.gen = c->gen, .phase = PHASE_FREE};
+	settings_drop(ch, &ch->cold[slot].set);
 	if (slot < ch->n_accept)
 		return;
 	ch->free_slots[(ch->free_slots_head + ch->free_slots_n) % ch->n_connect] = slot;
@@ -48,8 +49,7 @@ void conn_set_cold(struct ob_channel *ch, struct conn *c, const struct ob_event 
 		.mss = e->conn.mss,
 		.opts = e->conn.opts & 0xfu,
 		.laddr = laddr_index(ch, &e->conn.laddr) & LADDR_UNKNOWN,
-		.nodelay = cold->nodelay,
-		.quickack = cold->quickack,
+		.set = cold->set,
 	};
 }
 

@@ -1,10 +1,12 @@
-// Opening and ending connections, their options and what is known of them.
+// Opening and ending connections, and what is known of them.
 #include <errno.h>
 
 #include "host_lib/lib.h"
 
-static_assert((int)OB_SO_NODELAY == (int)OB_OPT_NODELAY, "public names are those of the ABI");
-static_assert((int)OB_SO_QUICKACK == (int)OB_OPT_QUICKACK, "public names are those of the ABI");
+#define X(name, unit, min, max, doc)                                                               \
+	static_assert((int)OB_SO_##name == (int)OB_OPT_##name, "public names are those of the ABI");
+OB_OPTION_LIST(X)
+#undef X
 static_assert(OB_INFO_WSCALE == OB_NEG_WSCALE && OB_INFO_TS == OB_NEG_TS
 		&& OB_INFO_SACK == OB_NEG_SACK && OB_INFO_ECN == OB_NEG_ECN,
 	"public names are those of the ABI");
@@ -107,62 +109,6 @@ int ob_close(struct ob_channel *ch, ob_conn_t conn)
 int ob_abort(struct ob_channel *ch, ob_conn_t conn)
 {
 	return end(ch, conn, DIRTY_ABORT);
-}
-
-struct bounds {
-	uint64_t min;
-	uint64_t max;
-};
-
-int ob_setopt(struct ob_channel *ch, ob_conn_t conn, enum ob_sockopt option, uint64_t value)
-{
-	static const struct bounds bounds[OB_OPT_N] = {
-#define X(name, unit, min, max, def, doc) [OB_OPT_##name] = {min, max},
-		OB_OPTION_LIST(X)
-#undef X
-	};
-	struct conn *c = conn_get(ch, conn);
-	struct conn_cold *cold;
-	struct ob_req *r;
-
-	if (channel_gone(ch))
-		return -EPIPE;
-	if (!c)
-		return -EBADF;
-	if ((unsigned int)option == OB_OPT_NONE || (unsigned int)option >= OB_OPT_N
-		|| value > bounds[option].max || value < bounds[option].min)
-		return -EINVAL;
-	if (c->phase == PHASE_OVER)
-		return conn_error(c, 0);
-	if (!request_room(ch, 1))
-		return -EAGAIN;
-	r = request_add(ch, OB_RQ_SETOPT, conn_slot(ch, c), c->gen, value);
-	r->option = (uint16_t)option;
-	cold = &ch->cold[conn_slot(ch, c)];
-	if (option == OB_SO_NODELAY)
-		cold->nodelay = value & 1u;
-	else
-		cold->quickack = value & 1u;
-	return 0;
-}
-
-int ob_getopt(struct ob_channel *ch, ob_conn_t conn, enum ob_sockopt option, uint64_t *value)
-{
-	struct conn *c = conn_get(ch, conn);
-	const struct conn_cold *cold;
-
-	if (!c)
-		return -EBADF;
-	cold = &ch->cold[conn_slot(ch, c)];
-	switch (option) {
-	case OB_SO_NODELAY:
-		*value = cold->nodelay;
-		return 0;
-	case OB_SO_QUICKACK:
-		*value = cold->quickack;
-		return 0;
-	}
-	return -EINVAL;
 }
 
 int ob_conn_info(struct ob_channel *ch, ob_conn_t conn, struct ob_conn_info *info)

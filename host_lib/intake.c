@@ -67,8 +67,8 @@ static void take_accept(struct ob_channel *ch, const struct ob_event *e)
 		conn_dirty(ch, c, DIRTY_ABORT);
 		return;
 	}
-	ch->cold[e->slot].nodelay = l->nodelay & 1u;
-	ch->cold[e->slot].quickack = l->quickack & 1u;
+	ch->cold[e->slot].set = l->set;
+	settings_hold(ch, l->set);
 	c->user = e->conn.chan_listener;
 	conn_ready(ch, c, EV_BIT(OB_ACCEPTED));
 }

@@ -4,8 +4,9 @@
 // segment.c   the shared memory                intake.c  events: from the ring to state
 // channel.c   channels, doorbells, sleeping    poll.c    events for the application
 // arena.h     the send arena                   stream.c  send and receive
-// conn.c      connection state and its lists   conn_api.c connect, close, options
+// conn.c      connection state and its lists   conn_api.c connect, close
 // listen.c    listeners                        wait.c    blocking helpers
+// settings.c  options of connections and listeners
 #ifndef OB_HOST_LIB_H
 #define OB_HOST_LIB_H
 
@@ -94,11 +95,19 @@ struct conn_cold {
 	uint32_t mss : 16;
 	uint32_t opts : 4;
 	uint32_t laddr : 5; // index into the channel's table of local addresses
-	uint32_t nodelay : 1;
-	uint32_t quickack : 1;
-	uint32_t spare : 5;
+	uint32_t linger : 1; // closed, and its end is to be reported
+	uint32_t spare : 6;
+	uint32_t set; // what was set of it: index into the channel's table, 0: nothing
 };
-static_assert(sizeof(struct conn_cold) == 24, "with struct conn, 88 bytes a connection");
+static_assert(sizeof(struct conn_cold) == 28, "with struct conn, 92 bytes a connection");
+
+// A combination of settings (settings.c).
+struct settings_set {
+	uint32_t refs;
+	uint32_t next; // free ones
+	uint32_t made; // bit N: option N
+	uint32_t value[OB_OPT_N];
+};
 
 enum listener_state { LISTENER_FREE, LISTENER_PENDING, LISTENER_UP, LISTENER_FAILED };
 
@@ -109,8 +118,7 @@ struct listener {
 	bool unlisten; // UNLISTEN has to be requested
 	uint16_t port;
 	int error;
-	uint8_t nodelay;
-	uint8_t quickack;
+	uint32_t set; // as in struct conn_cold
 };
 
 // A node of a list of spans (receive) or of arena blocks (send). Node 0 is never used.
@@ -177,6 +185,9 @@ struct ob_channel {
 	uint32_t n_laddrs;
 	int bell_fd;
 	int epoll_fd;
+	struct settings_set *sets;
+	uint32_t n_sets;
+	uint32_t free_set; // 0: none
 	struct ob_channel_stats stats;
 	_Atomic bool open;
 };
@@ -301,6 +312,18 @@ void listeners_flush(struct ob_channel *ch); // writes UNLISTEN requests
 void listener_event(struct ob_channel *ch, const struct ob_event *e);
 // Fills in OB_LISTENING events. Returns how many.
 int listeners_report(struct ob_channel *ch, struct ob_app_event *events, int max);
+
+// ---- settings.c
+// *set gets one more setting. Returns 0 or -ENOMEM (and is as it was).
+int settings_put(struct ob_channel *ch, uint32_t *set, uint32_t option, uint32_t value);
+uint32_t settings_get(const struct ob_channel *ch, uint32_t set, uint32_t option);
+void settings_hold(struct ob_channel *ch, uint32_t set);
+void settings_drop(struct ob_channel *ch, uint32_t *set);
+// Whether all of a list are options, within their bounds.
+bool settings_good(const struct ob_setting *list, uint32_t n);
+// A SETOPT request, of which request_room() said that it has room. flags: OB_RQ_*.
+void settings_ask(struct ob_channel *ch, uint32_t number, uint32_t gen, uint32_t option,
+	uint64_t value, uint8_t flags);
 
 // ---- poll.c
 int64_t now_us(void); // monotonic

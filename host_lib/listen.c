@@ -26,30 +26,34 @@ static struct listener *listener_find(struct ob_channel *ch, uint32_t *number)
 	return NULL;
 }
 
-static void request_option(
-	struct ob_channel *ch, uint32_t number, uint32_t gen, enum ob_option option, uint64_t value)
-{
-	struct ob_req *r;
-
-	if (!value)
-		return;
-	r = request_add(ch, OB_RQ_SETOPT, number, gen, value);
-	r->option = (uint16_t)option;
-	r->flags = OB_RQ_LISTENER;
-}
-
 static bool opts_good(const struct ob_listen_opts *o)
 {
-	return o->size == sizeof(*o) && o->nodelay <= 1 && o->quickack <= 1;
+	return o->size == sizeof(*o) && o->nodelay <= 1 && o->quickack <= 1
+		&& settings_good(o->settings, o->n_settings);
+}
+
+// All that the options say, as a list. Returns how many.
+static uint32_t listed(const struct ob_listen_opts *o, struct ob_setting list[OB_SETTINGS_MAX + 2])
+{
+	uint32_t n = 0;
+
+	if (o->nodelay)
+		list[n++] = (struct ob_setting){.option = OB_SO_NODELAY, .value = 1};
+	if (o->quickack)
+		list[n++] = (struct ob_setting){.option = OB_SO_QUICKACK, .value = 1};
+	for (uint32_t i = 0; i < o->n_settings; i++)
+		list[n++] = o->settings[i];
+	return n;
 }
 
 int ob_listen(struct ob_channel *ch, const struct ob_endpoint *at, unsigned int backlog,
 	const struct ob_listen_opts *opts)
 {
+	struct ob_setting list[OB_SETTINGS_MAX + 2];
 	struct ob_listen_opts o = {.size = sizeof(o)};
+	uint32_t number, set = 0, n;
 	struct listener *l;
 	struct ob_req *r;
-	uint32_t number;
 
 	if (opts)
 		o = *opts;
@@ -57,23 +61,26 @@ int ob_listen(struct ob_channel *ch, const struct ob_endpoint *at, unsigned int 
 		return -EINVAL;
 	if (channel_gone(ch))
 		return -EPIPE;
-	if (!request_room(ch, 1 + OB_OPT_N))
+	n = listed(&o, list);
+	if (!request_room(ch, 1 + n))
 		return -EAGAIN;
 	l = listener_find(ch, &number);
 	if (!l)
 		return -ENFILE;
-	*l = (struct listener){
-		.gen = l->gen + 1,
-		.state = LISTENER_PENDING,
-		.nodelay = (uint8_t)o.nodelay,
-		.quickack = (uint8_t)o.quickack,
-	};
+	for (uint32_t i = 0; i < n; i++) {
+		if (settings_put(ch, &set, list[i].option, (uint32_t)list[i].value)) {
+			settings_drop(ch, &set);
+			return -ENOMEM;
+		}
+	}
+	settings_drop(ch, &l->set);
+	*l = (struct listener){.gen = l->gen + 1, .state = LISTENER_PENDING, .set = set};
 	r = request_add(ch, OB_RQ_LISTEN, number, l->gen, 0);
 	r->len = backlog;
 	memcpy(r->addr.laddr.b, at->addr, 16);
 	r->addr.lport = at->port;
-	request_option(ch, number, l->gen, OB_OPT_NODELAY, o.nodelay);
-	request_option(ch, number, l->gen, OB_OPT_QUICKACK, o.quickack);
+	for (uint32_t i = 0; i < n; i++)
+		settings_ask(ch, number, l->gen, list[i].option, list[i].value, OB_RQ_LISTENER);
 	return (int)number;
 }
 

@@ -15,7 +15,7 @@
 #include <string.h>
 
 #define OB_ABI_MAGIC 0x31445242554f5f42ull // "B_OUBRD1" read as little endian
-#define OB_ABI_VERSION 1u
+#define OB_ABI_VERSION 2u
 
 #define OB_CACHE_LINE 64u
 #define OB_ENTRY_BYTES 64u // one request or event

@@ -6,7 +6,7 @@
 #ifndef OB_SHARED_REQUEST_H
 #define OB_SHARED_REQUEST_H
 
-#include "shared/abi.h"
+#include "shared/option.h"
 
 #define OB_REQUEST_LIST(X)                                                                         \
 	X(NOP, "does nothing")                                                                     \
@@ -19,7 +19,7 @@
 	X(CLOSE, "the application is done with the connection, both ways")                         \
 	X(ABORT, "reset the connection")                                                           \
 	X(RELEASE, "the host has seen the end of a connection: its slot is free")                  \
-	X(SETOPT, "set an option of a connection or listener")
+	X(SETOPT, "set an option of a connection or listener (shared/option.h)")
 
 enum ob_req_op {
 #define X(name, doc) OB_RQ_##name,
@@ -59,19 +59,5 @@ struct ob_req {
 	};
 };
 static_assert(sizeof(struct ob_req) == OB_ENTRY_BYTES, "ABI: a request is one line");
-
-// Options of a connection; on a listener they are what its connections start with.
-// name, unit, minimum, maximum, default, doc
-#define OB_OPTION_LIST(X)                                                                          \
-	X(NODELAY, "flag", 0, 1, 0, "send small segments at once (turns Nagle's algorithm off)")   \
-	X(QUICKACK, "flag", 0, 1, 0, "acknowledge every segment at once")
-
-enum ob_option {
-	OB_OPT_NONE,
-#define X(name, unit, min, max, def, doc) OB_OPT_##name,
-	OB_OPTION_LIST(X)
-#undef X
-		OB_OPT_N
-};
 
 #endif

@@ -11,6 +11,7 @@
 #ifndef OB_SHARED_SEGMENT_H
 #define OB_SHARED_SEGMENT_H
 
+#include "shared/option.h"
 #include "shared/ring.h"
 
 #define OB_SEG_HDR_BYTES 4096u
@@ -52,6 +53,9 @@ struct ob_seg_hdr {
 	// of its connection ended, in stream and memory, takes one; a send that finds none waits, and
 	// its ring with it.
 	_Atomic uint32_t max_sends;
+	// engine: rw, host: ro. What a connection has of each option (shared/option.h) that nobody set;
+	// written as max_sends is.
+	alignas(64) _Atomic uint32_t defaults[OB_OPTIONS_MAX];
 };
 static_assert(sizeof(struct ob_seg_hdr) <= OB_SEG_HDR_BYTES, "ABI: the header has its page");
 

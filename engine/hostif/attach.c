@@ -19,6 +19,7 @@
 #include "engine/base/log.h"
 #include "engine/hostif/fault.h"
 #include "engine/hostif/user.h"
+#include "engine/tcp/settings.h"
 
 #define REFUSE(error, ...) (snprintf(reason, reason_bytes, __VA_ARGS__), (error))
 
@@ -216,6 +217,9 @@ static int make_core(
 		rc = fault_add(host->base, host->bytes, &m->broken);
 	if (rc == 0)
 		atomic_store_explicit(&core->hdr->max_sends, m->max_pieces, memory_order_relaxed);
+	for (unsigned o = 1; rc == 0 && o < OB_OPT_N; o++)
+		atomic_store_explicit(&core->hdr->defaults[o], settings_configured(c->cfg, o),
+			memory_order_relaxed);
 	for (uint32_t i = 0; rc == 0 && i < l->n_channels; i++)
 		rc = make_chan(c, host, i);
 	return rc;

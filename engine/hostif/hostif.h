@@ -16,8 +16,7 @@
 #include "engine/tcp/tcp.h"
 #include "shared/request.h"
 
-// What a slot means: a TCP id in bits 0-27 (bit 31 clear; bits 28-30: options that a half-open
-// connection gets when it is established), or one of these.
+// What a slot means: a TCP id (bit 31 clear), or one of these.
 //   free:   bits 0-29 the next free accept slot
 //   failed: bits 22-29 the errno of a connect that the host has not been told of yet, bits 0-21
 //           the next such connect slot of the channel
@@ -25,9 +24,6 @@
 #define SLOT_FAILED 0xc0000000u
 #define SLOT_TAG 0xc0000000u
 #define SLOT_NIL 0x3fffffffu
-#define SLOT_ID 0x0fffffffu
-#define SLOT_OPT(option) (1u << (27 + (option)))
-static_assert(OB_OPT_N <= 4, "an option has a bit above the id");
 
 struct hostif_slot {
 	uint32_t gen; // of its last or present connection; 0: never used

@@ -26,6 +26,9 @@ static int answer(struct call *x, int rc)
 		return bad(x, &cnt->req_bad_state, rc);
 	case -ENOPROTOOPT:
 		return bad(x, &cnt->req_bad_value, rc);
+	case -ENOBUFS:
+		COUNT(cnt, req_settings);
+		return rc;
 	default:
 		return rc;
 	}
@@ -79,7 +82,7 @@ static int conn_find(struct call *x, uint32_t *id)
 			return -EALREADY;
 		return bad(x, &x->h->cnt->req_bad_gen, -ESTALE);
 	}
-	*id = s->id & SLOT_ID;
+	*id = s->id;
 	return 0;
 }
 
@@ -270,19 +273,6 @@ static int do_release(struct call *x)
 	return answer(x, tcp_release(x->h->tcp, conn));
 }
 
-static bool option_good(uint16_t option, uint64_t value)
-{
-	switch (option) {
-#define X(name, unit, min, max, def, doc)                                                          \
-	case OB_OPT_##name:                                                                        \
-		return value + 1 > (uint64_t)(min) && value <= (uint64_t)(max);
-		OB_OPTION_LIST(X)
-#undef X
-	default:
-		return false;
-	}
-}
-
 static int do_setopt_listener(struct call *x)
 {
 	struct hostif_listener *l;
@@ -292,14 +282,14 @@ static int do_setopt_listener(struct call *x)
 		return rc;
 	if (x->q.gen != l->gen || l->id == STATE_NIL)
 		return bad(x, &x->h->cnt->req_bad_gen, -ESTALE);
-	if (!option_good(x->q.option, x->q.off))
+	if (!ob_option_good(x->q.option, x->q.off))
 		return bad(x, &x->h->cnt->req_bad_value, -EINVAL);
 	return answer(x, tcp_listener_setopt(x->h->tcp, l->id, x->q.option, x->q.off));
 }
 
 static int do_setopt(struct call *x)
 {
-	uint32_t id, *slot_id;
+	uint32_t id;
 	int rc;
 
 	if (x->q.flags & OB_RQ_LISTENER)
@@ -307,16 +297,9 @@ static int do_setopt(struct call *x)
 	rc = conn_find(x, &id);
 	if (rc)
 		return rc;
-	if (!option_good(x->q.option, x->q.off))
+	if (!ob_option_good(x->q.option, x->q.off))
 		return bad(x, &x->h->cnt->req_bad_value, -EINVAL);
-	if (!tcp_id_is_half(x->h->tcp, id))
-		return answer(x, tcp_setopt(x->h->tcp, id, x->q.option, x->q.off));
-	slot_id = &x->host->slots[x->q.slot].id; // kept until it is established
-	if (x->q.off)
-		*slot_id |= SLOT_OPT(x->q.option);
-	else
-		*slot_id &= ~SLOT_OPT(x->q.option);
-	return 0;
+	return answer(x, tcp_setopt(x->h->tcp, id, x->q.option, x->q.off));
 }
 
 static int (*const handlers[OB_RQ_N])(struct call *x) = {

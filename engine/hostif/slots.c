@@ -41,18 +41,12 @@ int slot_get(void *ctx, uint16_t index, uint8_t chan, uint32_t conn, uint32_t *s
 void slot_set(void *ctx, uint16_t index, uint32_t slot, uint32_t gen, uint32_t conn)
 {
 	struct hostif_host *host = host_of(ctx, index);
-	struct hostif *h = ctx;
 	struct hostif_slot *s;
-	uint32_t was;
 
 	if (!host || slot >= host->n_slots || host->slots[slot].gen != gen)
 		return;
 	s = &host->slots[slot];
-	was = slot_live(s) ? s->id : 0;
 	s->id = conn;
-	for (unsigned option = 1; option < OB_OPT_N; option++)
-		if (was & SLOT_OPT(option))
-			tcp_setopt(h->tcp, conn, option, 1);
 }
 
 bool slot_owner(void *ctx, uint32_t conn, struct rec *r)
@@ -65,7 +59,7 @@ bool slot_owner(void *ctx, uint32_t conn, struct rec *r)
 		for (uint32_t slot = 0; host && slot < host->n_slots; slot++) {
 			const struct hostif_slot *s = &host->slots[slot];
 
-			if (!slot_live(s) || (s->id & SLOT_ID) != conn)
+			if (!slot_live(s) || s->id != conn)
 				continue;
 			r->host = (uint16_t)i;
 			r->slot = slot;

@@ -7,6 +7,7 @@
 
 #include "shared/abi.h"
 #include "shared/event.h"
+#include "shared/option.h"
 
 #define STATE_NIL UINT32_MAX
 #define STATE_FIN (1ull << 63) // in rcv_nxt: their FIN is counted; in snd_wr: ours is
@@ -32,7 +33,7 @@ static inline uint64_t rec_life(uint32_t gen, uint32_t error, enum rec_phase pha
 #define REC_FIN_FIRST 0x01u // their FIN came before ours was asked for
 #define REC_CLOSED 0x02u // the application is done with it, both ways
 #define REC_ORPHAN 0x04u // its host is gone
-#define REC_NODELAY 0x08u
+#define REC_NODELAY 0x08u // these two are copies of its settings
 #define REC_QUICKACK 0x10u
 #define REC_ACTIVE 0x20u // it was opened by connect
 
@@ -124,13 +125,29 @@ struct listener {
 	uint16_t lport;
 	uint16_t host;
 	uint8_t chan;
-	uint8_t flags; // REC_NODELAY, REC_QUICKACK: what its connections start with
+	uint8_t spare8;
 	uint16_t number; // the host's
 	uint32_t backlog;
 	uint32_t rcv_wnd; // bytes, 0: the default
-	uint64_t spare[3];
+	_Atomic uint16_t settings; // what its connections start with
+	uint16_t spare16[3];
+	uint64_t spare[2];
 };
 static_assert(sizeof(struct listener) == 64, "a cache line");
+
+// A combination of settings that applications made, shared by all connections, connects and listeners
+// that have it. It is whole before anything refers to it, and does not change while something does.
+// Number 0 is what nobody has set anything of.
+#define SETTINGS_VALUES 28u
+struct settings {
+	uint64_t
+		made; // bit N: option N (shared/option.h) was set; the others follow the configuration
+	uint32_t sum; // of made and value
+	uint32_t spare;
+	uint32_t value[SETTINGS_VALUES]; // [option - 1]; 0 where not made
+};
+static_assert(sizeof(struct settings) == 128, "two cache lines");
+static_assert(OB_OPT_N - 1 <= SETTINGS_VALUES, "every option has its place");
 
 // What the engine commits about a channel: how far its rings are handled.
 struct chan_hard {

@@ -20,6 +20,17 @@ uint16_t rec_sum(const struct rec *r)
 	return (uint16_t)(h ^ h >> 16);
 }
 
+uint32_t settings_sum(const struct settings *v)
+{
+	uint64_t h = v->made * 0x9e3779b97f4a7c15ull + 1;
+
+	for (size_t i = 0; i < SETTINGS_VALUES; i++) {
+		h = (h ^ v->value[i]) * 0xff51afd7ed558ccdull;
+		h ^= h >> 32;
+	}
+	return (uint32_t)h;
+}
+
 // Walks a chain, marks its pieces and cuts it before the first that cannot belong to it: out of
 // range, of another connection or generation, reached before, not behind its predecessor, or at or
 // past `limit`. A piece is marked once, so that a circle ends too.

@@ -32,6 +32,7 @@ static uint64_t lay_out(struct state_hdr *h, const struct config *cfg)
 	h->n_pieces = (uint32_t)cfg->limits_pieces;
 	h->n_listeners = (uint32_t)cfg->limits_listeners;
 	h->n_hosts = (uint32_t)cfg->limits_hosts;
+	h->n_settings = (uint32_t)cfg->limits_settings;
 	h->recs_off = at;
 	at = align_up(at + (uint64_t)h->n_conns * sizeof(struct rec), HDR_BYTES);
 	h->half_off = at;
@@ -43,7 +44,12 @@ static uint64_t lay_out(struct state_hdr *h, const struct config *cfg)
 	h->listeners_off = at;
 	at = align_up(at + (uint64_t)h->n_listeners * sizeof(struct listener), HDR_BYTES);
 	h->chans_off = at;
-	at += (uint64_t)h->n_hosts * OB_MAX_CHANNELS * sizeof(struct chan_hard);
+	at = align_up(
+		at + (uint64_t)h->n_hosts * OB_MAX_CHANNELS * sizeof(struct chan_hard), HDR_BYTES);
+	h->settings_off = at;
+	at = align_up(at + (uint64_t)h->n_settings * sizeof(struct settings), HDR_BYTES);
+	h->settings_of_off = at;
+	at += ((uint64_t)h->n_conns + h->n_half) * sizeof(uint16_t);
 	return align_up(at, HDR_BYTES);
 }
 
@@ -220,6 +226,8 @@ static int set_up_soft(struct state *s)
 	s->pieces = (struct piece *)(base + h->pieces_off);
 	s->listeners = (struct listener *)(base + h->listeners_off);
 	s->chans = (struct chan_hard *)(base + h->chans_off);
+	s->settings = (struct settings *)(base + h->settings_off);
+	s->settings_of = (_Atomic uint16_t *)(base + h->settings_of_off);
 	s->free_recs = calloc(h->n_conns, sizeof(uint32_t));
 	s->free_half = calloc(h->n_half, sizeof(uint32_t));
 	s->free_pieces = calloc(h->n_pieces, sizeof(uint32_t));

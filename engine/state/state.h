@@ -9,7 +9,7 @@
 #include "engine/state/record.h"
 
 #define STATE_MAGIC 0x4554415453424f01ull
-#define STATE_VERSION 1u
+#define STATE_VERSION 2u
 #define STATE_KEY_BYTES 16u // of SipHash
 
 struct state_secrets {
@@ -28,8 +28,9 @@ struct state_hdr {
 	_Atomic uint64_t epoch;
 	struct ob_clock clock;
 	struct state_secrets secrets;
-	uint32_t n_conns, n_half, n_tw, n_pieces, n_listeners, n_hosts;
+	uint32_t n_conns, n_half, n_tw, n_pieces, n_listeners, n_hosts, n_settings;
 	uint64_t recs_off, half_off, tw_off, pieces_off, listeners_off, chans_off;
+	uint64_t settings_off, settings_of_off;
 };
 
 // This process's view of the segment, with the soft free lists.
@@ -41,6 +42,8 @@ struct state {
 	struct piece *pieces;
 	struct listener *listeners;
 	struct chan_hard *chans; // [host * OB_MAX_CHANNELS + channel]
+	struct settings *settings; // [limits.settings]
+	_Atomic uint16_t *settings_of; // [n_conns + n_half]: of records, then half-open entries
 	uint64_t bytes;
 	int fd; // -1: anonymous memory
 	bool huge;
@@ -70,6 +73,8 @@ uint32_t state_half_alloc(struct state *s);
 void state_half_free(struct state *s, uint32_t i); // stores HALF_FREE
 uint32_t state_piece_alloc(struct state *s);
 void state_piece_free(struct state *s, uint32_t i);
+
+uint32_t settings_sum(const struct settings *v);
 
 // Check sum of the cold line, without flags and the sum itself.
 uint16_t rec_sum(const struct rec *r);

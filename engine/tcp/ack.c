@@ -30,7 +30,7 @@ static bool window_update(struct tcp_rx *x, bool advances)
 // trip of what was sent but once, 0: there is none.
 static uint32_t measure(struct tcp_rx *x, uint64_t una, const struct flight_news *n)
 {
-	struct rtt_bounds b = tcp_rtt_bounds(x->t);
+	struct rtt_bounds b = tcp_rtt_bounds(x->t, x->s);
 	struct tcp_soft *s = x->s;
 	struct tcp_flight *f;
 	uint32_t us;
@@ -72,7 +72,7 @@ static void acked(struct tcp_rx *x, uint64_t una)
 {
 	struct tcp *t = x->t;
 	struct tcp_soft *s = x->s;
-	struct rtt_bounds b = tcp_rtt_bounds(t);
+	struct rtt_bounds b = tcp_rtt_bounds(t, s);
 	uint64_t was = s->snd_una;
 	struct flight_news n = {.any = false};
 	bool fast = s->flags & SOFT_RECOVERY;
@@ -179,8 +179,8 @@ bool rx_ack(struct tcp_rx *x)
 		challenge(x->t, s);
 		return false;
 	}
-	// The peer lives. An orphan needs more than that: it is given up unless it moves.
-	if (d > 0 || !(rec_flags(x->r) & REC_ORPHAN))
+	// The peer lives. What nobody waits for needs more than that: it is given up unless it moves.
+	if (d > 0 || !(rec_flags(x->r) & (REC_ORPHAN | REC_CLOSED)))
 		s->retries = 0;
 	if (d < 0)
 		return true;

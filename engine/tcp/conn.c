@@ -71,6 +71,8 @@ static bool soft_is_idle(const struct tcp *t, const struct tcp_soft *s)
 {
 	const struct rec *r = tcp_rec(t, s->conn);
 
+	if ((s->flags & SOFT_SLOW) && slow_of(t, s)->keep_probes)
+		return false;
 	return rec_phase(r) == REC_LIVE && s->rtx_at == 0 && s->ack_at == 0 && s->notify == 0
 		&& !(s->flags
 			& (SOFT_DIRTY | SOFT_OUT | SOFT_NOTIFY | SOFT_STARVED | SOFT_ZERO_WND
@@ -84,19 +86,25 @@ static bool soft_reclaim(struct tcp *t)
 {
 	for (unsigned i = 0; i < 64; i++) {
 		struct tcp_soft *s = &t->soft[t->soft_hand++ % t->n_soft];
+		uint32_t conn = s->conn;
+		uint64_t keep_at;
 
-		if (s->conn == TCP_NONE || !soft_is_idle(t, s))
+		if (conn == TCP_NONE || !soft_is_idle(t, s))
 			continue;
-		wheel_disarm(&t->wheel, s->conn);
-		soft_drop(t, s->conn);
+		keep_at = s->flags & SOFT_SLOW ? slow_of(t, s)->keep_at : 0;
+		wheel_disarm(&t->wheel, conn);
+		soft_drop(t, conn);
+		if (keep_at)
+			wheel_arm(&t->wheel, conn, keep_at);
 		return true;
 	}
 	return false;
 }
 
-static void soft_clear(struct tcp_soft *s, uint32_t conn)
+static void soft_clear(struct tcp *t, struct tcp_soft *s, uint32_t conn)
 {
 	memset(s, 0, sizeof(*s));
+	memset(slow_of(t, s), 0, sizeof(struct tcp_slow));
 	s->conn = conn;
 	s->flight = s->ooo = s->rcv_tail = s->snd_tail = s->snd_cur = s->notify_next = STATE_NIL;
 }
@@ -112,7 +120,7 @@ struct tcp_soft *soft_new(struct tcp *t, uint32_t conn)
 	}
 	i = t->soft_free[--t->n_soft_free];
 	s = &t->soft[i];
-	soft_clear(s, conn);
+	soft_clear(t, s, conn);
 	t->soft_of[conn] = i;
 	return s;
 }
@@ -143,7 +151,7 @@ void cc_begin(struct tcp *t, struct tcp_soft *s, uint32_t segs)
 	struct cc c = cc_of(t, s);
 
 	memset(c.priv, 0, sizeof(*c.priv));
-	s->cc = t->cc->id;
+	s->cc = (uint8_t)setting(t, s, OB_OPT_CONGESTION);
 	cc_ops_of(s)->init(&c, segs);
 }
 
@@ -186,6 +194,7 @@ static void soft_rebuild(struct tcp *t, struct tcp_soft *s)
 	s->rcv_edge = HARD_GET(r->rcv_edge);
 	s->ts_recent = HARD_GET(r->ts_recent);
 	s->ts_off = isn_ts_offset(&t->st->hdr->secrets, &k);
+	settings_apply(t, s);
 	chain_rx_trim(t->st, &t->mem[r->host], r, &s->rcv_tail, s->rcv_nxt);
 	chain_tx_trim(t->st, &t->mem[r->host], r, &s->snd_tail, HARD_GET(r->snd_wr));
 	s->rcv_consumed = s->rcv_reported = consumed_read(t, r);
@@ -249,7 +258,7 @@ void tcp_forget(struct tcp *t, uint32_t conn)
 	listed = s->flags & (SOFT_NOTIFY | SOFT_OUT | SOFT_DIRTY);
 	ooo_drop(t, s);
 	flight_drop(t, s);
-	soft_clear(s, conn);
+	soft_clear(t, s, conn);
 	s->notify_next = next;
 	s->notify = (uint16_t)notify;
 	s->flags = listed;
@@ -264,6 +273,11 @@ void conn_timer(struct tcp *t, struct tcp_soft *s)
 		when = s->soon_at;
 	if (s->ack_at && (!when || s->ack_at < when))
 		when = s->ack_at;
+	if (s->flags & SOFT_SLOW) {
+		uint64_t slow_at = slow_of(t, s)->at;
+
+		when = !when || slow_at < when ? slow_at : when;
+	}
 	if (when && (!wheel_armed(&t->wheel, s->conn) || wheel_due_us(&t->wheel, s->conn) > when))
 		wheel_arm(&t->wheel, s->conn, when);
 }
@@ -294,7 +308,7 @@ void conn_done(struct tcp *t, uint32_t conn, int error)
 	s->rtx_at = s->ack_at = s->soon_at = 0;
 	flight_drop(t, s);
 	s->flags &= ~(SOFT_ACK_NOW | SOFT_ACK_WAIT | SOFT_RTX_HEAD | SOFT_FORCE | SOFT_TLP_SEND
-		| SOFT_RECOVERY | SOFT_LOSS);
+		| SOFT_RECOVERY | SOFT_LOSS | SOFT_SLOW | SOFT_KEEP_SEND);
 	t->ops->notify(t->ops->ctx, s, TCP_EV_CLOSED);
 }
 
@@ -316,6 +330,7 @@ void conn_free(struct tcp *t, uint32_t conn)
 	HARD_SET(r->life, rec_life(rec_gen(r), 0, REC_FREE));
 	chain_rx_free_all(t->st, &t->mem[r->host], r);
 	chain_tx_free_all(t->st, &t->mem[r->host], r);
+	settings_end(t, &t->st->settings_of[conn]);
 	state_rec_free(t->st, conn);
 }
 
@@ -347,7 +362,7 @@ void conn_settle(struct tcp *t, struct tcp_soft *s)
 		break;
 	case TCPS_FIN_WAIT_2:
 		if ((rec_flags(r) & REC_CLOSED) && s->rtx_at == 0) {
-			s->rtx_at = t->now_us + t->cfg->tcp_fin_wait2_ms * 1000;
+			s->rtx_at = t->now_us + setting(t, s, OB_OPT_FIN_TIMEOUT) * 1000ull;
 			conn_timer(t, s);
 		}
 		break;

@@ -38,7 +38,7 @@ static uint32_t pipe_ack(const struct tcp *t, const struct tcp_soft *s, struct c
 // Section 4.4.3: the window was not used for five minutes.
 static void expire(struct tcp *t, struct tcp_soft *s, struct cwv *w)
 {
-	uint32_t iw = cc_init_wnd(s->snd_mss, (uint32_t)t->cfg->tcp_init_cwnd);
+	uint32_t iw = cc_init_wnd(s->snd_mss, setting(t, s, OB_OPT_INIT_CWND));
 	uint32_t most = s->cwnd - s->cwnd / 4;
 
 	while (clock_ms(t) - w->nvp_ms >= NVP_MS) {
@@ -132,7 +132,7 @@ void cwv_resume(struct tcp *t, struct tcp_soft *s)
 {
 	struct cwv *w = cwv_of(t, s);
 	struct cc c = cc_of(t, s);
-	uint32_t segs = (uint32_t)t->cfg->tcp_init_cwnd, since = (uint32_t)t->now_us - s->sent_us;
+	uint32_t segs = setting(t, s, OB_OPT_INIT_CWND), since = (uint32_t)t->now_us - s->sent_us;
 	uint64_t idle = idle_us(t, s);
 
 	s->flags &= ~SOFT_WND_USED;

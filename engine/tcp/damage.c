@@ -37,6 +37,7 @@ static void lose(struct tcp *t, uint32_t conn, const struct seg_tuple *k)
 		soft_drop(t, conn);
 	t->n_live--;
 	HARD_SET(r->life, rec_life(rec_gen(r), 0, REC_FREE));
+	settings_end(t, &t->st->settings_of[conn]);
 }
 
 bool conn_whole(struct tcp *t, uint32_t conn)

@@ -60,7 +60,7 @@ static void ack_policy(struct tcp_rx *x, uint32_t len, bool at_once)
 		s->rcv_mss = (uint16_t)(len < t->mss ? len : t->mss);
 	if (len >= s->rcv_mss)
 		s->acks_owed++;
-	if (at_once || s->acks_owed >= 2 || t->cfg->tcp_delack_us == 0
+	if (at_once || s->acks_owed >= 2 || setting(t, s, OB_OPT_DELACK) == 0
 		|| (rec_flags(x->r) & REC_QUICKACK)) {
 		conn_ack_now(t, s);
 		return;
@@ -68,7 +68,7 @@ static void ack_policy(struct tcp_rx *x, uint32_t len, bool at_once)
 	if (s->flags & SOFT_ACK_WAIT)
 		return;
 	s->flags |= SOFT_ACK_WAIT;
-	s->ack_at = t->now_us + t->cfg->tcp_delack_us;
+	s->ack_at = t->now_us + setting(t, s, OB_OPT_DELACK);
 	conn_timer(t, s);
 }
 

@@ -30,7 +30,7 @@ int half_new(struct tcp *t, const struct seg_tuple *k, uint16_t host, uint32_t *
 	h->slot = h->slot_gen = 0;
 	// An index is on the list of those that send once, whoever has it meanwhile.
 	t->half_soft[i] = (struct tcp_half_soft){
-		.rto_us = (uint32_t)t->cfg->tcp_init_rto_us, .queued = t->half_soft[i].queued};
+		.rto_us = tcp_default(t, OB_OPT_INIT_RTO), .queued = t->half_soft[i].queued};
 	share_half_add(t, host);
 	*id = t->n_conns + i;
 	return 0;
@@ -71,6 +71,7 @@ void half_drop(struct tcp *t, uint32_t id)
 		t->lsoft[h->listener].half_open--;
 	share_half_remove(t, h->host);
 	state_half_free(t->st, id - t->n_conns);
+	settings_end(t, &t->st->settings_of[id]);
 }
 
 void half_fail(struct tcp *t, uint32_t id, int error)
@@ -127,11 +128,34 @@ static int half_emit(struct tcp *t, const struct half *h, const struct tcp_half_
 	return t->sink.emit(t->sink.ctx, &s);
 }
 
-static uint64_t half_rto_us(const struct tcp *t, const struct tcp_half_soft *hs)
+// The time-out after so many repetitions.
+static uint64_t half_rto_us(const struct tcp *t, uint32_t id, unsigned retries)
 {
-	uint64_t us = (uint64_t)hs->rto_us << hs->retries;
+	uint64_t us = (uint64_t)half_soft_of(t, id)->rto_us << retries;
+	uint64_t most = setting_half(t, id, OB_OPT_MAX_RTO);
 
-	return us < t->cfg->tcp_max_rto_us ? us : t->cfg->tcp_max_rto_us; // RFC 6298 section 2.5
+	return us < most ? us : most; // RFC 6298 section 2.5
+}
+
+// What is left of a connect's user time-out before its present time-out begins: the earlier ones are
+// over. UINT64_MAX: it has none.
+static uint64_t half_user_left_us(const struct tcp *t, uint32_t id)
+{
+	uint64_t user_us = setting_half(t, id, OB_OPT_USER_TIMEOUT) * 1000ull, gone = 0;
+
+	if (user_us == 0 || half_of(t, id)->listener != UINT16_MAX)
+		return UINT64_MAX;
+	for (unsigned i = 0; i < half_soft_of(t, id)->retries; i++)
+		gone += half_rto_us(t, id, i);
+	return gone < user_us ? user_us - gone : 0;
+}
+
+static void half_arm(struct tcp *t, uint32_t id)
+{
+	uint64_t rto = half_rto_us(t, id, half_soft_of(t, id)->retries);
+	uint64_t left = half_user_left_us(t, id);
+
+	wheel_arm(&t->wheel, id, t->now_us + (left < rto ? left : rto));
 }
 
 void half_output(struct tcp *t)
@@ -155,7 +179,7 @@ void half_output(struct tcp *t)
 			break;
 		hs->queued = 0;
 		hs->sent_us = t->now_us;
-		wheel_arm(&t->wheel, id, t->now_us + half_rto_us(t, hs));
+		half_arm(t, id);
 		if (rc == -EHOSTUNREACH && h->listener == UINT16_MAX) {
 			COUNT(t->cnt, tcp_connect_unreach);
 			half_fail(t, id, rc);
@@ -169,11 +193,14 @@ void half_timeout(struct tcp *t, uint32_t id)
 {
 	struct tcp_half_soft *hs = half_soft_of(t, id);
 	struct half *h = half_of(t, id);
-	bool active = h->listener == UINT16_MAX;
+	bool active = h->listener == UINT16_MAX, over;
 
 	if (HARD_GET(h->phase) == HALF_FREE)
 		return;
-	if (hs->retries++ >= (active ? t->cfg->tcp_syn_retries : t->cfg->tcp_synack_retries)) {
+	over = half_user_left_us(t, id) <= half_rto_us(t, id, hs->retries);
+	if (over
+		|| hs->retries++ >= setting_half(
+			   t, id, active ? OB_OPT_SYN_RETRIES : OB_OPT_SYNACK_RETRIES)) {
 		if (active)
 			COUNT(t->cnt, tcp_connect_timeout);
 		else

@@ -48,6 +48,7 @@ static int arrays_create(struct tcp *t, const struct config *cfg)
 	t->soft = aligned_alloc(64, ((size_t)t->n_soft * sizeof(*t->soft) + 63) & ~(size_t)63);
 	t->soft_free = index_array(t->n_soft, true);
 	t->cc_priv = aligned_alloc(64, (size_t)t->n_soft * sizeof(*t->cc_priv));
+	t->slow = calloc(t->n_soft, sizeof(*t->slow));
 	t->half_soft = calloc(t->n_half, sizeof(*t->half_soft));
 	t->ooo = calloc(cfg->limits_ooo, sizeof(*t->ooo));
 	t->ooo_free = index_array((uint32_t)cfg->limits_ooo, true);
@@ -61,9 +62,9 @@ static int arrays_create(struct tcp *t, const struct config *cfg)
 	t->host_conns = calloc(cfg->limits_hosts, sizeof(*t->host_conns));
 	t->host_half = calloc(cfg->limits_hosts, sizeof(*t->host_half));
 	t->user_conns = calloc(cfg->limits_hosts, sizeof(*t->user_conns));
-	if (!t->soft_of || !t->soft || !t->soft_free || !t->cc_priv || !t->half_soft || !t->ooo
-		|| !t->ooo_free || !t->dirty.ids || !t->out.ids || !t->half_out.ids || !t->port_head
-		|| !t->lsoft || !t->host_conns || !t->host_half || !t->user_conns)
+	if (!t->soft_of || !t->soft || !t->soft_free || !t->cc_priv || !t->slow || !t->half_soft
+		|| !t->ooo || !t->ooo_free || !t->dirty.ids || !t->out.ids || !t->half_out.ids
+		|| !t->port_head || !t->lsoft || !t->host_conns || !t->host_half || !t->user_conns)
 		return -ENOMEM;
 	t->n_soft_free = t->n_soft;
 	t->n_ooo_free = (uint32_t)cfg->limits_ooo;
@@ -103,6 +104,8 @@ int tcp_init(struct tcp *t, const struct config *cfg, struct state *st, struct c
 		return -EINVAL;
 	rc = arrays_create(t, cfg);
 	if (rc == 0)
+		rc = settings_init(t);
+	if (rc == 0)
 		rc = table_create(t);
 	if (rc == 0)
 		rc = flight_init(t);
@@ -126,6 +129,8 @@ void tcp_fini(struct tcp *t)
 	free(t->soft_of);
 	free(t->soft);
 	free(t->cc_priv);
+	free(t->slow);
+	settings_fini(t);
 	flight_fini(t);
 	free(t->soft_free);
 	free(t->half_soft);

@@ -9,6 +9,7 @@
 #include "engine/tcp/options.h"
 #include "engine/tcp/reass.h"
 #include "engine/tcp/rtt.h"
+#include "engine/tcp/settings.h"
 #include "engine/tcp/tcp.h"
 #include "engine/tcp/timewait.h"
 #include "shared/request.h"
@@ -85,10 +86,16 @@ static inline uint32_t our_shift(const struct rec *r)
 	return r->wscale >> 4;
 }
 
-static inline struct rtt_bounds tcp_rtt_bounds(const struct tcp *t)
+static inline struct rtt_bounds tcp_rtt_bounds(const struct tcp *t, const struct tcp_soft *s)
 {
-	return (struct rtt_bounds){(uint32_t)t->cfg->tcp_min_rto_us,
-		(uint32_t)t->cfg->tcp_max_rto_us, (uint32_t)t->cfg->tcp_init_rto_us};
+	const uint32_t *v = t->settings[s->settings].value;
+
+	return (struct rtt_bounds){v[OB_OPT_MIN_RTO], v[OB_OPT_MAX_RTO], v[OB_OPT_INIT_RTO]};
+}
+
+static inline struct tcp_slow *slow_of(const struct tcp *t, const struct tcp_soft *s)
+{
+	return &t->slow[s - t->soft];
 }
 
 // The clock of our timestamps: milliseconds, to which each connection adds an offset of its own.
@@ -163,6 +170,8 @@ uint32_t half_promote(struct tcp *t, uint32_t id, const struct seg_in *in);
 // its share, -EDQUOT its user has its connections. Of records: 0, -ENFILE or -EMFILE.
 int share_half(const struct tcp *t, uint16_t host);
 int share_rec(const struct tcp *t, uint16_t host);
+// Whether who has `have` of something may have one more, with n_free left.
+bool share_of(const struct tcp *t, uint32_t have, uint32_t n_free);
 void share_half_add(struct tcp *t, uint16_t host);
 void share_half_remove(struct tcp *t, uint16_t host);
 void share_rec_add(struct tcp *t, uint16_t host);
@@ -237,5 +246,13 @@ void starved_retry(struct tcp *t, struct tcp_soft *s, struct rec *r);
 
 // timer.c
 void conn_timeout(struct tcp *t, uint32_t conn);
+// Resets a connection whose peer does not answer: ETIMEDOUT.
+void conn_give_up(struct tcp *t, struct tcp_soft *s, struct rec *r);
+// slow.c
+void slow_fired(struct tcp *t, struct tcp_soft *s, struct rec *r);
+// Its deadlines follow its settings, and its being closed.
+void slow_follow(struct tcp *t, struct tcp_soft *s, const struct rec *r);
+// There is data to be acknowledged, and a user time-out for it: from now, if it does not run already.
+void user_begin(struct tcp *t, struct tcp_soft *s);
 
 #endif

@@ -67,7 +67,7 @@ int tcp_listen(struct tcp *t, const struct tcp_open *o, uint32_t *listener)
 	l->lport = lport;
 	l->host = o->host;
 	l->chan = o->chan;
-	l->flags = 0;
+	HARD_SET(l->settings, 0);
 	l->number = o->number;
 	l->backlog = o->backlog ? o->backlog : 128;
 	l->rcv_wnd = 0;
@@ -101,19 +101,7 @@ int tcp_unlisten(struct tcp *t, uint32_t listener)
 		at = &t->lsoft[*at].next;
 	*at = t->lsoft[listener].next;
 	HARD_SET(l->life, rec_life(REC_LIFE_GEN(HARD_GET(l->life)), 0, REC_FREE));
-	return 0;
-}
-
-int tcp_listener_setopt(struct tcp *t, uint32_t listener, unsigned option, uint64_t value)
-{
-	struct listener *l = &t->st->listeners[listener];
-	uint8_t bit = option == OB_OPT_NODELAY ? REC_NODELAY
-		: option == OB_OPT_QUICKACK    ? REC_QUICKACK
-					       : 0;
-
-	if (!bit)
-		return -ENOPROTOOPT;
-	l->flags = value ? l->flags | bit : l->flags & ~bit;
+	settings_end(t, &l->settings);
 	return 0;
 }
 
@@ -187,6 +175,7 @@ void listen_syn(struct tcp *t, const struct seg_in *in, uint32_t listener, uint3
 	h->irs = in->seq;
 	h->listener = (uint16_t)listener;
 	h->chan = l->chan;
+	hs->rto_us = tcp_listener_getopt(t, listener, OB_OPT_INIT_RTO);
 	half_opts(t, h, &o);
 	hs->ts_recent = o.ts_val;
 	hs->snd_wnd = in->wnd; // of a SYN: not scaled

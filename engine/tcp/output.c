@@ -192,9 +192,11 @@ int out_emit(struct tcp *t, struct tcp_soft *s, struct rec *r, uint32_t *cursor,
 
 void out_arm(struct tcp *t, struct tcp_soft *s)
 {
-	struct rtt_bounds b = tcp_rtt_bounds(t);
+	struct rtt_bounds b = tcp_rtt_bounds(t, s);
 
 	s->rtx_at = t->now_us + rtt_rto_us(s, &b);
+	if (setting(t, s, OB_OPT_USER_TIMEOUT))
+		user_begin(t, s);
 }
 
 uint32_t out_mss(const struct tcp_soft *s, const struct rec *r)
@@ -257,12 +259,14 @@ static bool worth_sending(const struct tcp *t, const struct tcp_soft *s, const s
 // Data held back with nothing in flight: a timer must move it on.
 static void hold(struct tcp *t, struct tcp_soft *s)
 {
-	struct rtt_bounds b = tcp_rtt_bounds(t);
+	struct rtt_bounds b = tcp_rtt_bounds(t, s);
 
 	if (s->rtx_at || s->snd_nxt != s->snd_una)
 		return;
 	s->flags |= SOFT_PROBE;
 	s->rtx_at = t->now_us + (s->snd_wnd < s->snd_mss ? rtt_rto_us(s, &b) : TCP_OVERRIDE_US);
+	if (setting(t, s, OB_OPT_USER_TIMEOUT))
+		user_begin(t, s);
 	conn_timer(t, s);
 }
 
@@ -298,6 +302,19 @@ static bool output_force(struct tcp *t, struct tcp_soft *s, struct rec *r, struc
 		return true;
 	}
 	sent_new(t, s, s->snd_nxt + (uint32_t)rc + p->fin, again);
+	return true;
+}
+
+// A keepalive probe: no data, and a SEQ that the peer has acknowledged, so that it answers (RFC 9293
+// section 3.8.4). It bears all that an ACK would. Returns false when it could not leave.
+static bool keep_probe(struct tcp *t, struct tcp_soft *s, struct rec *r)
+{
+	uint32_t none = STATE_NIL;
+
+	if (out_emit(t, s, r, &none, s->snd_una - 1, 0, false) < 0)
+		return false;
+	s->flags &= ~SOFT_KEEP_SEND;
+	COUNT(t->cnt, tcp_keepalive_tx);
 	return true;
 }
 
@@ -342,6 +359,8 @@ static bool conn_output(struct tcp *t, struct tcp_soft *s, struct rec *r)
 		if (n == CONN_BUDGET - 1)
 			return false;
 	}
+	if (s->flags & SOFT_KEEP_SEND)
+		return keep_probe(t, s, r);
 	if (s->flags & SOFT_ACK_NOW) {
 		// The SEQ of a bare ACK: snd_max, but inside the peer's window, or it would be ignored.
 		uint64_t seq = s->snd_max, edge = s->snd_una + s->snd_wnd;

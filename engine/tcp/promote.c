@@ -15,8 +15,7 @@ static void fill_rec(struct tcp *t, struct rec *r, const struct half *h,
 	r->rport = h->rport;
 	r->host = h->host;
 	r->chan = h->chan;
-	atomic_store_explicit(&r->flags, active ? REC_ACTIVE : t->st->listeners[h->listener].flags,
-		memory_order_relaxed);
+	atomic_store_explicit(&r->flags, active ? REC_ACTIVE : 0, memory_order_relaxed);
 	r->slot = slot;
 	r->slot_gen = gen;
 	r->iss = h->iss;
@@ -46,16 +45,17 @@ static void fill_soft(struct tcp *t, struct tcp_soft *s, const struct rec *r,
 	s->rcv_edge = HARD_GET(r->rcv_edge);
 	s->ts_recent = hs->ts_recent;
 	s->ts_off = isn_ts_offset(&t->st->hdr->secrets, &k);
+	settings_apply(t, s);
 	s->snd_mss = r->mss;
 	s->rcv_mss = RCV_MSS_FIRST;
 	s->snd_wnd = s->max_wnd = (uint32_t)in->wnd << (in->flags & TCP_SYN ? 0 : peer_shift(r));
 	s->wl1 = in->seq;
 	s->wl2 = in->ack;
 	s->flags |= SOFT_WND_KNOWN;
-	cc_begin(t, s, (uint32_t)t->cfg->tcp_init_cwnd);
-	s->rto_us = (uint32_t)t->cfg->tcp_init_rto_us;
+	cc_begin(t, s, setting(t, s, OB_OPT_INIT_CWND));
+	s->rto_us = setting(t, s, OB_OPT_INIT_RTO);
 	if (hs->retries == 0 && hs->sent_us) {
-		struct rtt_bounds b = tcp_rtt_bounds(t);
+		struct rtt_bounds b = tcp_rtt_bounds(t, s);
 
 		rtt_sample(s, (uint32_t)(t->now_us - hs->sent_us), 1, &b);
 		rack_min_rtt(t, s, (uint32_t)(t->now_us - hs->sent_us));
@@ -101,6 +101,9 @@ uint32_t half_promote(struct tcp *t, uint32_t id, const struct seg_in *in)
 		return TCP_NONE;
 	}
 	s = tcp_soft_held(t, conn);
+	settings_take(t, &t->st->settings_of[conn],
+		HARD_GET(*(active ? &t->st->settings_of[id]
+				  : &t->st->listeners[h->listener].settings)));
 	fill_rec(t, tcp_rec(t, conn), h, half_soft_of(t, id), slot, gen);
 	fill_soft(t, s, tcp_rec(t, conn), half_soft_of(t, id), in);
 	if (active)

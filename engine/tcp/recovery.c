@@ -53,7 +53,7 @@ static void undo(struct tcp_rx *x, struct tcp_flight *f)
 	uint64_t wnd;
 
 	wnd = (uint64_t)flight_pipe(x->t, s)
-		+ cc_init_wnd(s->snd_mss, (uint32_t)x->t->cfg->tcp_init_cwnd);
+		+ cc_init_wnd(s->snd_mss, setting(x->t, x->s, OB_OPT_INIT_CWND));
 	if (wnd > f->prior_cwnd)
 		wnd = f->prior_cwnd;
 	if (wnd > s->cwnd)

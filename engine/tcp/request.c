@@ -184,12 +184,15 @@ int tcp_close(struct tcp *t, uint32_t id, uint64_t off)
 	// RFC 1122 section 4.2.2.13: received data that nobody will read means a reset.
 	if (s->rcv_consumed < rcv_data_end(s->rcv_nxt))
 		return tcp_abort(t, id);
+	if (setting_of(t, id, OB_OPT_LINGER) && setting_of(t, id, OB_OPT_LINGER_TIME) == 0)
+		return tcp_abort(t, id);
 	rc = tcp_shutdown(t, id, off);
 	if (rc && rc != -EALREADY)
 		return rc;
 	if (rc == -EALREADY && (rec_flags(r) & REC_CLOSED))
 		return rc;
 	rec_flag_set(r, REC_CLOSED);
+	slow_follow(t, s, r);
 	list_dirty(t, s); // FIN-WAIT-2 gets its limit
 	return 0;
 }
@@ -201,26 +204,6 @@ int tcp_release(struct tcp *t, uint32_t conn)
 	if (rec_phase(tcp_rec(t, conn)) == REC_FREE)
 		return -EALREADY;
 	conn_free(t, conn);
-	return 0;
-}
-
-int tcp_setopt(struct tcp *t, uint32_t conn, unsigned option, uint64_t value)
-{
-	struct rec *r = tcp_rec(t, conn);
-	uint8_t bit = option == OB_OPT_NODELAY ? REC_NODELAY
-		: option == OB_OPT_QUICKACK    ? REC_QUICKACK
-					       : 0;
-	struct tcp_soft *s;
-
-	if (!bit)
-		return -ENOPROTOOPT;
-	if (value)
-		rec_flag_set(r, bit);
-	else
-		rec_flag_clear(r, bit);
-	s = tcp_soft_held(t, conn);
-	if (s && !over(r))
-		list_out(t, s); // what Nagle held may go
 	return 0;
 }
 

@@ -5,7 +5,7 @@
 
 #include "engine/tcp/internal.h"
 
-static bool has_share(const struct tcp *t, uint32_t have, uint32_t n_free)
+bool share_of(const struct tcp *t, uint32_t have, uint32_t n_free)
 {
 	return have < t->cfg->limits_host_share * n_free;
 }
@@ -16,7 +16,7 @@ int share_half(const struct tcp *t, uint16_t host)
 
 	if (t->st->n_free_half == 0)
 		return -ENFILE;
-	if (!has_share(t, t->host_half[host], t->st->n_free_half))
+	if (!share_of(t, t->host_half[host], t->st->n_free_half))
 		return -EMFILE;
 	if (m->max_conns && t->user_conns[m->account] >= m->max_conns)
 		return -EDQUOT;
@@ -27,8 +27,8 @@ int share_rec(const struct tcp *t, uint16_t host)
 {
 	if (t->st->n_free_recs == 0)
 		return -ENFILE;
-	return has_share(t, t->host_conns[host] - t->host_half[host], t->st->n_free_recs) ? 0
-											  : -EMFILE;
+	return share_of(t, t->host_conns[host] - t->host_half[host], t->st->n_free_recs) ? 0
+											 : -EMFILE;
 }
 
 void share_half_add(struct tcp *t, uint16_t host)

@@ -11,6 +11,7 @@
 #include "engine/net/net.h"
 #include "engine/state/hostmem.h"
 #include "engine/state/state.h"
+#include "shared/option.h"
 
 // Connection ids: below n_conns a record, above it a half-open entry. Timers have the same numbers.
 #define TCP_NONE UINT32_MAX
@@ -53,6 +54,8 @@ enum tcp_state {
 #define SOFT_REORD 0x200000u // reordering was seen (RFC 8985 section 6.2)
 #define SOFT_DSACK 0x400000u // struct tcp holds a D-SACK for it in this turn
 #define SOFT_HEARD 0x20000u // a good segment at the left edge came in this turn
+#define SOFT_SLOW 0x80000000u // its struct tcp_slow has a deadline
+#define SOFT_KEEP_SEND 0x40000000u // send a keepalive probe
 
 // What a channel is to be told (tcp_soft.notify). Owned by hostif, set by TCP.
 #define TCP_EV_ACCEPT 0x01u
@@ -106,8 +109,30 @@ struct tcp_soft {
 	uint8_t reo_mult; // quarters of min_rtt_us added to RACK's reordering window
 	uint8_t reo_persist; // recoveries until that is forgotten
 	uint8_t cc; // enum ob_cc: its congestion controller
+	uint16_t settings; // the record's
 };
 static_assert(sizeof(struct tcp_soft) <= 192, "budget of an active connection");
+
+// Deadlines that few connections have, beside each soft state; meaningful with SOFT_SLOW. All in
+// microseconds, 0: none.
+struct tcp_slow {
+	uint64_t at; // the earliest of them
+	uint64_t keep_at; // keepalive: when to look again
+	uint64_t keep_sent_us; // the last probe
+	uint64_t user_at; // the end of the user time-out of what begins at user_una
+	uint64_t user_since_us; // and its beginning
+	uint64_t user_una;
+	uint64_t linger_at; // a close is over by then
+	uint8_t keep_probes; // not answered
+};
+
+// Settings as they are in force, in the engine's own memory. Number 0: the configuration's.
+struct tcp_settings {
+	uint32_t refs; // records, half-open entries and listeners
+	uint16_t next; // in the chain of its sum, or the next free one; 0: the last
+	uint16_t host; // that made it
+	uint32_t value[OB_OPT_N];
+};
 
 // Soft part of a half-open connection, by its index.
 struct tcp_half_soft {
@@ -187,6 +212,12 @@ struct tcp {
 	uint32_t *soft_of; // record to soft state, or STATE_NIL
 	struct tcp_soft *soft;
 	struct cc_priv *cc_priv; // beside each soft state: the congestion controller's own
+	struct tcp_slow *slow; // beside each soft state
+	struct tcp_settings *settings; // as st->settings
+	uint16_t *settings_heads; // chains by sum
+	uint16_t settings_free; // the first free one, 0: none
+	uint32_t n_settings_free;
+	uint32_t *host_settings; // how many a host made that are in use
 	uint32_t n_soft;
 	uint32_t n_soft_free;
 	uint32_t *soft_free;
@@ -278,7 +309,9 @@ int tcp_shutdown(struct tcp *t, uint32_t conn, uint64_t off); // off: all that w
 int tcp_close(struct tcp *t, uint32_t id, uint64_t off);
 int tcp_abort(struct tcp *t, uint32_t id);
 int tcp_release(struct tcp *t, uint32_t conn); // -EBUSY while TCP is not over
-int tcp_setopt(struct tcp *t, uint32_t conn, unsigned option, uint64_t value);
+// Settings (shared/option.h) of any id, and of a listener for the connections it will accept. `value`
+// is within bounds. -ENOPROTOOPT no such option, -ENOBUFS no room for one more combination.
+int tcp_setopt(struct tcp *t, uint32_t id, unsigned option, uint64_t value);
 int tcp_listener_setopt(struct tcp *t, uint32_t listener, unsigned option, uint64_t value);
 
 // The host is gone: its listeners, half-open and open connections end, those that were shut down
@@ -295,6 +328,12 @@ bool tcp_icmp(void *tcp, const struct seg_icmp *e);
 void tcp_unreachable(void *tcp, const struct ob_addr *dst);
 
 // Looking.
+//
+// The value in force of any id, or of a listener; 0 when there is no such option.
+uint32_t tcp_getopt(const struct tcp *t, uint32_t id, unsigned option);
+uint32_t tcp_listener_getopt(const struct tcp *t, uint32_t listener, unsigned option);
+// An engine-wide default.
+uint32_t tcp_default(const struct tcp *t, unsigned option);
 enum tcp_state tcp_state(const struct rec *r);
 const char *tcp_state_name(enum tcp_state s);
 

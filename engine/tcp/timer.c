@@ -6,19 +6,25 @@
 #include "engine/tcp/internal.h"
 
 #define TIMER_BURST 64u
+#define SOFT_AGAIN_US 1000000u // how soon soft state is asked for again when there was none
 
-static void give_up(struct tcp *t, struct tcp_soft *s, struct rec *r)
+void conn_give_up(struct tcp *t, struct tcp_soft *s, struct rec *r)
 {
 	COUNT(t->cnt, tcp_timeout);
 	reply_reset_conn(t, r, s);
 	conn_done(t, s->conn, ETIMEDOUT);
 }
 
+// R2 (RFC 9293 section 3.8.3): with a user time-out that decides alone.
+static bool retries_over(const struct tcp *t, const struct tcp_soft *s, const struct rec *r)
+{
+	if (rec_flags(r) & REC_ORPHAN)
+		return s->retries >= t->cfg->tcp_orphan_retries;
+	return !setting(t, s, OB_OPT_USER_TIMEOUT) && s->retries >= setting(t, s, OB_OPT_RETRIES);
+}
+
 static void rtx_fired(struct tcp *t, struct tcp_soft *s, struct rec *r)
 {
-	bool orphan = rec_flags(r) & REC_ORPHAN;
-	uint64_t limit = orphan ? t->cfg->tcp_orphan_retries : t->cfg->tcp_data_retries;
-
 	s->rtx_at = 0;
 	if (tcp_state(r) == TCPS_FIN_WAIT_2) {
 		COUNT(t->cnt, tcp_timeout);
@@ -29,10 +35,12 @@ static void rtx_fired(struct tcp *t, struct tcp_soft *s, struct rec *r)
 		tlp_fired(t, s); // its time was bounded by the RTO (RFC 8985 section 7.2)
 		return;
 	}
-	if (s->retries++ >= limit) {
-		give_up(t, s, r);
+	if (retries_over(t, s, r)) {
+		conn_give_up(t, s, r);
 		return;
 	}
+	if (s->retries < UINT8_MAX)
+		s->retries++;
 	if (s->flags & SOFT_PROBE) {
 		s->flags &= ~SOFT_PROBE;
 		s->flags |= SOFT_FORCE;
@@ -55,9 +63,22 @@ static void soon_fired(struct tcp *t, struct tcp_soft *s, const struct rec *r)
 	}
 }
 
-void conn_timeout(struct tcp *t, uint32_t conn)
+// The timer of a connection that gave its soft state up: only keepalive keeps one going then.
+static struct tcp_soft *soft_of_timer(struct tcp *t, uint32_t conn)
 {
 	struct tcp_soft *s = tcp_soft_held(t, conn);
+
+	if (s || rec_phase(tcp_rec(t, conn)) != REC_LIVE || !setting_of(t, conn, OB_OPT_KEEPALIVE))
+		return s;
+	s = tcp_soft(t, conn);
+	if (!s && rec_phase(tcp_rec(t, conn)) == REC_LIVE)
+		wheel_arm(&t->wheel, conn, t->now_us + SOFT_AGAIN_US);
+	return s;
+}
+
+void conn_timeout(struct tcp *t, uint32_t conn)
+{
+	struct tcp_soft *s = soft_of_timer(t, conn);
 	struct rec *r = tcp_rec(t, conn);
 
 	if (!s || rec_phase(r) != REC_LIVE)
@@ -76,6 +97,8 @@ void conn_timeout(struct tcp *t, uint32_t conn)
 		soon_fired(t, s, r);
 	if (s->rtx_at && s->rtx_at <= t->now_us)
 		rtx_fired(t, s, r);
+	if ((s->flags & SOFT_SLOW) && slow_of(t, s)->at <= t->now_us)
+		slow_fired(t, s, r);
 	if (tcp_soft_held(t, conn) == s && rec_phase(r) == REC_LIVE)
 		conn_timer(t, s);
 }

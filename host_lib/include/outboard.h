@@ -190,11 +190,57 @@ void ob_disarm(struct ob_channel *ch);
 
 // ---- Listening -------------------------------------------------------------------------------
 
+// Settings of connections. What was never set is as the engine's configuration says ([tcp] in
+// docs/configuration.md); docs/timers.md has what each timer does. A listener's are those that
+// its connections start with; a connection's can be changed at any time, also before it is
+// connected, and take effect at once. They outlive an engine: the next one has them.
+enum ob_sockopt {
+	OB_SO_NODELAY = 1, // 0 or 1: send small segments at once (no Nagle's algorithm)
+	OB_SO_QUICKACK, // 0 or 1: acknowledge every segment at once
+	// 0 or 1: when nothing was heard of the peer for KEEPALIVE_IDLE, ask it every
+	// KEEPALIVE_INTERVAL; KEEPALIVE_COUNT questions without an answer end the connection with
+	// -ETIMEDOUT (RFC 9293 section 3.8.4)
+	OB_SO_KEEPALIVE,
+	OB_SO_KEEPALIVE_IDLE, // seconds, 1 to 32,767
+	OB_SO_KEEPALIVE_INTERVAL, // seconds, 1 to 32,767
+	OB_SO_KEEPALIVE_COUNT, // 1 to 127
+	// Milliseconds, up to 2^31 - 1, in which something of what is to be sent must be acknowledged,
+	// or the connection ends with -ETIMEDOUT: also while the peer's window is closed, while
+	// connecting, and of a peer that answers no keepalive. 0: RETRIES decides (RFC 5482 section 2)
+	OB_SO_USER_TIMEOUT,
+	OB_SO_RETRIES, // time-outs in a row that end it with -ETIMEDOUT, 1 to 30 (R2)
+	OB_SO_SYN_RETRIES, // SYNs sent again before a connect fails, 1 to 15
+	OB_SO_SYNACK_RETRIES, // of a listener: SYN-ACKs sent again, 1 to 15
+	OB_SO_INIT_RTO, // microseconds, 1,000 to 60,000,000: before the first measurement
+	OB_SO_MIN_RTO, // microseconds, 1,000 to 60,000,000
+	OB_SO_MAX_RTO, // microseconds, 1,000,000 to 240,000,000; not below MIN_RTO
+	OB_SO_DELACK, // microseconds, 0 to 500,000: longest delay of an acknowledgement
+	OB_SO_FIN_TIMEOUT, // milliseconds, 100 to 3,600,000: a closed one waits for the peer's FIN
+	OB_SO_INIT_CWND, // segments, 1 to 100: when a connection begins, and after idleness
+	// 0 or 1: ob_close() ends within LINGER_TIME, and says how: see there
+	OB_SO_LINGER,
+	OB_SO_LINGER_TIME, // milliseconds, 0 to 3,600,000; 0: ob_close() resets
+	OB_SO_CONGESTION, // a number of ob_congestion(); 0: the engine's
+};
+
+// The number of a congestion controller by its name, "newreno" for one, or -ENOENT.
+int ob_congestion(const char *name);
+
+struct ob_setting {
+	uint32_t option; // enum ob_sockopt
+	uint32_t spare; // 0
+	uint64_t value;
+};
+
+#define OB_SETTINGS_MAX 32u // in one list; what comes later in it wins
+
 struct ob_listen_opts {
 	size_t size; // sizeof(struct ob_listen_opts)
-	// What accepted connections start with, as by ob_setopt(); 0: the default.
+	// What accepted connections start with: short for two of the settings.
 	uint32_t nodelay;
 	uint32_t quickack;
+	uint32_t n_settings;
+	const struct ob_setting *settings; // the caller's again at once
 };
 
 // Accepts connections to `at` (any address and any port are possible) on this channel. backlog:
@@ -275,15 +321,19 @@ int ob_close(struct ob_channel *ch, ob_conn_t conn);
 // As ob_close(), but resets the connection: what was not acknowledged is dropped.
 int ob_abort(struct ob_channel *ch, ob_conn_t conn);
 
-enum ob_sockopt {
-	OB_SO_NODELAY = 1, // flag: send small segments at once
-	OB_SO_QUICKACK, // flag: acknowledge every segment at once
-};
-
-// Returns 0, -EAGAIN the request ring is full, -EINVAL, -EBADF, -EPIPE.
+// Changes a setting. Returns 0; -EAGAIN the request ring is full; -EINVAL no such option, or a value
+// out of bounds; -ENOMEM; -EBADF; -EPIPE; the connection's error when it is over. Settings are
+// kept in combinations, limits.settings of them for all hosts: where there is no room for one
+// more, the engine refuses it, which counts in requests_refused, and things stay as they were.
 int ob_setopt(struct ob_channel *ch, ob_conn_t conn, enum ob_sockopt option, uint64_t value);
-// The value last set, or what the listener gave. Returns 0, -EINVAL, -EBADF.
+// The value last set, else what its listener had when it was accepted, else the engine's default.
+// Returns 0, -EINVAL, -EBADF.
 int ob_getopt(struct ob_channel *ch, ob_conn_t conn, enum ob_sockopt option, uint64_t *value);
+
+// The same of a listener, for the connections that it accepts from then on.
+int ob_listener_setopt(struct ob_channel *ch, int listener, enum ob_sockopt option, uint64_t value);
+int ob_listener_getopt(
+	struct ob_channel *ch, int listener, enum ob_sockopt option, uint64_t *value);
 
 #define OB_INFO_WSCALE 0x01u // negotiated: window scale, timestamps, SACK, ECN
 #define OB_INFO_TS 0x02u

@@ -175,7 +175,7 @@ class Refusals(unittest.TestCase):
 
     def test_wrong_pages(self):
         for wrong, said in (
-                (dict(magic=1), "not an engine's"), (dict(version=2), "ABI version 2"),
+                (dict(magic=1), "not an engine's"), (dict(version=3), "ABI version 3"),
                 (dict(kind=2), "another question"), (dict(other=HOSTS), "another question"),
                 (dict(row_bytes=64), "rows of 64 bytes"), (dict(n_rows=3), "shorter"),
                 (dict(n_rows=2**32 - 1), "shorter")):

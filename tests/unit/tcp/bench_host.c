@@ -210,6 +210,14 @@ int host_close(struct bench *b)
 	return rc;
 }
 
+int host_set(struct bench *b, enum ob_option option, uint64_t value)
+{
+	int rc = tcp_setopt(&b->t, b->conn, option, value);
+
+	turn(b);
+	return rc;
+}
+
 uint64_t host_received(struct bench *b)
 {
 	return rcv_data_end(HARD_GET(bench_rec(b)->rcv_nxt));

@@ -140,6 +140,10 @@ static void check_clean(struct bench *b)
 	CU_ASSERT_EQUAL(b->t.n_half_used, 0);
 	CU_ASSERT_EQUAL(b->t.host_conns[0], 0);
 	CU_ASSERT_EQUAL(b->t.n_orphans, 0);
+	for (uint32_t i = 1; i < b->st.hdr->n_settings; i++) // listeners stay
+		used += b->t.settings[i].refs != 0;
+	CU_ASSERT_EQUAL(b->t.n_settings_free, b->st.hdr->n_settings - 1 - used);
+	CU_ASSERT_EQUAL(b->t.host_settings[0], used);
 	CU_ASSERT_EQUAL(rte_hash_count(b->t.table), 0);
 	CU_ASSERT_EQUAL(b->t.wheel.armed, 0);
 	CU_ASSERT_EQUAL(b->commits_wrong, 0);

@@ -145,6 +145,7 @@ int host_send(struct bench *b, uint32_t len, unsigned flags);
 int host_consume(struct bench *b, uint64_t upto); // compares what it takes
 int host_shutdown(struct bench *b);
 int host_close(struct bench *b);
+int host_set(struct bench *b, enum ob_option option, uint64_t value); // of conn
 uint64_t host_received(struct bench *b); // data in order and committed
 unsigned host_notes(struct bench *b); // since the last call
 
