@@ -4,7 +4,7 @@
 #define OB_SHARED_CONGESTION_H
 
 // X(ID, number, name)
-#define OB_CC_LIST(X) X(NEWRENO, 1, "newreno") X(CUBIC, 2, "cubic")
+#define OB_CC_LIST(X) X(NEWRENO, 1, "newreno") X(CUBIC, 2, "cubic") X(DCTCP, 3, "dctcp")
 
 enum ob_cc {
 	OB_CC_DEFAULT = 0,

@@ -229,6 +229,7 @@ static int check_tcp(const struct config *c, const struct report *r)
 		OB_CC_LIST(X)
 #undef X
 			NULL};
+	static const char *const ecn[] = {"off", "passive", "on", NULL};
 
 	if (c->tcp_port_min > c->tcp_port_max)
 		return fail(r, -EINVAL, "tcp.port_min: %llu is above tcp.port_max = %llu",
@@ -248,8 +249,12 @@ static int check_tcp(const struct config *c, const struct report *r)
 			(unsigned long long)c->tcp_rcv_wnd, (unsigned long long)c->tcp_wscale);
 	if (!is_word(c->tcp_congestion_control, congestion))
 		return fail(r, -EINVAL,
-			"tcp.congestion_control: \"%s\" is not known; there are cubic and newreno",
+			"tcp.congestion_control: \"%s\" is not known; there are cubic, newreno "
+			"and dctcp",
 			c->tcp_congestion_control);
+	if (!is_word(c->tcp_ecn, ecn))
+		return fail(
+			r, -EINVAL, "tcp.ecn: \"%s\" is none of off, passive and on", c->tcp_ecn);
 	return 0;
 }
 

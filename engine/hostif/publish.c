@@ -95,7 +95,7 @@ static bool tell_open(
 	e->conn.lport = r->lport;
 	e->conn.rport = r->rport;
 	e->conn.mss = r->mss;
-	e->conn.opts = r->opts;
+	e->conn.opts = r->opts & (uint8_t)~REC_NO_ECT;
 	e->conn.when_us = h->tcp->now_us;
 	if (accept && r->listener < h->st->hdr->n_listeners)
 		e->conn.chan_listener = (uint8_t)h->st->listeners[r->listener].number;

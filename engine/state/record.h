@@ -37,6 +37,9 @@ static inline uint64_t rec_life(uint32_t gen, uint32_t error, enum rec_phase pha
 #define REC_QUICKACK 0x10u
 #define REC_ACTIVE 0x20u // it was opened by connect
 
+// A bit of rec.opts and half.opts that hosts do not see (engine/tcp/ecn.h).
+#define REC_NO_ECT 0x80u
+
 struct rec {
 	// Hot. engine: rw
 	alignas(64) _Atomic uint64_t life;
@@ -64,7 +67,7 @@ struct rec {
 	uint16_t mss; // largest payload to send, without options
 	uint16_t listener; // of the state segment, or UINT16_MAX
 	uint8_t wscale; // low 4 bits: the peer's shift; high 4 bits: ours
-	uint8_t opts; // OB_NEG_*
+	uint8_t opts; // OB_NEG_*, REC_NO_ECT
 	uint16_t sum; // check sum of the cold line
 };
 static_assert(sizeof(struct rec) == 128, "two cache lines");
@@ -100,7 +103,7 @@ struct half {
 	uint16_t host;
 	uint16_t listener; // UINT16_MAX: an active open
 	uint8_t chan;
-	uint8_t opts;
+	uint8_t opts; // as in struct rec
 	uint8_t wscale;
 	_Atomic uint8_t phase; // enum half_phase
 	uint16_t error; // HALF_FAILED: positive errno

@@ -1,6 +1,6 @@
 // The ACK field of an acceptable segment (RFC 9293 section 3.10.7.4 fifth step, RFC 5961 section 5):
 // window, measurement, what was delivered. What it says of losses is in recovery.c.
-#include "engine/tcp/internal.h"
+#include "engine/tcp/ecn.h"
 
 // RFC 9293: the window of the most recent segment, told by SEQ and then ACK. One that acknowledges
 // something new is recent whatever its SEQ, say a retransmission: with its ACK and an older window, the
@@ -67,6 +67,18 @@ static bool quiet(const struct tcp_rx *x)
 		&& !(x->s->flags & (SOFT_RECOVERY | SOFT_LOSS | SOFT_REO));
 }
 
+// For controllers that count marks: what this ACK delivered, and whether it bore ECE.
+static void marked(struct tcp_rx *x, const struct flight_news *n)
+{
+	struct cc_ack a = {.una = x->s->snd_una,
+		.nxt = x->s->snd_nxt,
+		.acked = n->delivered,
+		.ece = x->in->flags & TCP_ECE && x->r->opts & OB_NEG_ECN};
+	struct cc c = cc_of(x->t, x->s);
+
+	cc_ops_of(x->s)->marked(&c, &a);
+}
+
 // New data was acknowledged.
 static void acked(struct tcp_rx *x, uint64_t una)
 {
@@ -97,6 +109,10 @@ static void acked(struct tcp_rx *x, uint64_t una)
 		rack_delivered(x, flight_of(t, s), &n);
 	else if (s->flight != STATE_NIL)
 		recovery_ack(x, &n, true, false);
+	if (cc_ops_of(s)->marked)
+		marked(x, &n);
+	if (unlikely(x->in->flags & TCP_ECE) && ecn_echo(x, n.delivered))
+		fast = true; // no growth
 	// What recovery delivered does not count, nor the ACK that ends it.
 	if (!fast && !(s->flags & SOFT_RECOVERY) && n.acked
 		&& (s->flags & (SOFT_WND_USED | SOFT_LOSS))) {
@@ -144,6 +160,8 @@ static void not_acked(struct tcp_rx *x, bool changed)
 		COUNT(t->cnt, tcp_dup_ack_rx);
 	if ((s->flags & SOFT_TLP) && tlp_ack(x, s->snd_una, dup))
 		recovery_probe_repaired(t, s);
+	if (n.any && cc_ops_of(s)->marked)
+		marked(x, &n);
 	if (s->snd_nxt == s->snd_una || (!n.any && !x->dsack && !(dup && !sack)))
 		return;
 	recovery_ack(x, &n, false, dup);
@@ -196,5 +214,7 @@ bool rx_ack(struct tcp_rx *x)
 	}
 	if (s->snd_max > s->snd_una || x->o.n_sack || (s->flags & SOFT_TLP))
 		not_acked(x, changed);
+	if (unlikely(x->in->flags & TCP_ECE) && s->snd_nxt > s->snd_una && ecn_echo(x, 0))
+		list_out(x->t, s);
 	return true;
 }

@@ -1,26 +1,22 @@
 #include "engine/tcp/cc.h"
 
-static const struct cc_ops *const all[OB_CC_END] = {
+const struct cc_ops *const cc_all[OB_CC_END] = {
 	[OB_CC_NEWRENO] = &cc_newreno,
 	[OB_CC_CUBIC] = &cc_cubic,
+	[OB_CC_DCTCP] = &cc_dctcp,
 };
 
 const struct cc_ops *cc_find(const char *name)
 {
 	for (unsigned i = OB_CC_DEFAULT + 1; i < OB_CC_END; i++)
-		if (strcmp(all[i]->name, name) == 0)
-			return all[i];
+		if (cc_all[i] && strcmp(cc_all[i]->name, name) == 0)
+			return cc_all[i];
 	return NULL;
 }
 
 const struct cc_ops *cc_by_id(unsigned id)
 {
-	return id < OB_CC_END ? all[id] : NULL;
-}
-
-const struct cc_ops *cc_ops_of(const struct tcp_soft *s)
-{
-	return s->cc ? all[s->cc] : &cc_newreno;
+	return id < OB_CC_END ? cc_all[id] : NULL;
 }
 
 // RFC 6928 section 2: min(10 MSS, max(2 MSS, 14600)), for any number of segments.

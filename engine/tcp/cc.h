@@ -50,6 +50,7 @@ struct cc {
 	struct tcp_soft *s;
 	struct cc_priv *priv;
 	struct counters *cnt;
+	const struct config *cfg;
 	uint64_t now_us;
 	uint32_t mss; // bytes
 };
@@ -92,10 +93,15 @@ struct cc_ops {
 // By name or by number, or NULL.
 const struct cc_ops *cc_find(const char *name);
 const struct cc_ops *cc_by_id(unsigned id);
-// A connection's, once cc_begin() has chosen it; before that NewReno.
-const struct cc_ops *cc_ops_of(const struct tcp_soft *s);
 extern const struct cc_ops cc_newreno;
 extern const struct cc_ops cc_cubic;
+extern const struct cc_ops cc_dctcp;
+extern const struct cc_ops *const cc_all[OB_CC_END]; // by number; NULL: none has it
+// A connection's, once cc_begin() has chosen it; before that NewReno.
+static inline const struct cc_ops *cc_ops_of(const struct tcp_soft *s)
+{
+	return s->cc ? cc_all[s->cc] : &cc_newreno;
+}
 
 // What controllers have in common.
 // The initial window of `segs` segments, and the restart window (RFC 6928 section 2).

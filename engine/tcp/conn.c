@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "engine/state/chain.h"
-#include "engine/tcp/internal.h"
+#include "engine/tcp/ecn.h"
 
 struct seg_tuple rec_tuple(const struct rec *r)
 {
@@ -122,6 +122,7 @@ struct tcp_soft *soft_new(struct tcp *t, uint32_t conn)
 	s = &t->soft[i];
 	soft_clear(t, s, conn);
 	t->soft_of[conn] = i;
+	t->ecn_answered[i] = 0;
 	return s;
 }
 
@@ -206,6 +207,7 @@ static void soft_rebuild(struct tcp *t, struct tcp_soft *s)
 	cc_begin(t, s, 1);
 	s->snd_wnd = s->snd_mss;
 	s->max_wnd = 65535u << peer_shift(r);
+	ecn_reduced(t, s);
 	recovery_rebuilt(t, s);
 	COUNT(t->cnt, tcp_soft_rebuilt);
 	if (!host_has_taken(t, r))
@@ -308,7 +310,7 @@ void conn_done(struct tcp *t, uint32_t conn, int error)
 	s->rtx_at = s->ack_at = s->soon_at = 0;
 	flight_drop(t, s);
 	s->flags &= ~(SOFT_ACK_NOW | SOFT_ACK_WAIT | SOFT_RTX_HEAD | SOFT_FORCE | SOFT_TLP_SEND
-		| SOFT_RECOVERY | SOFT_LOSS | SOFT_SLOW | SOFT_KEEP_SEND);
+		| SOFT_RECOVERY | SOFT_LOSS | SOFT_SLOW | SOFT_KEEP_SEND | SOFT_ECN_HOLD);
 	t->ops->notify(t->ops->ctx, s, TCP_EV_CLOSED);
 }
 

@@ -2,7 +2,7 @@
 #include <errno.h>
 
 #include "engine/state/chain.h"
-#include "engine/tcp/internal.h"
+#include "engine/tcp/ecn.h"
 
 // One past the highest byte that was placed, in order or not.
 uint64_t rx_placed(const struct tcp *t, const struct tcp_soft *s)
@@ -209,6 +209,8 @@ void rx_data(struct tcp_rx *x)
 		fin = false;
 		conn_ack_now(x->t, s);
 	}
+	if (unlikely((in->ecn == ECN_CE) | (in->flags & TCP_CWR) | (s->flags & SOFT_ECE)))
+		ecn_text(x);
 	if (x->start > nxt)
 		out_of_order(x, data, len, fin);
 	else

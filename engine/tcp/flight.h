@@ -56,6 +56,7 @@ struct tcp_flight {
 	uint8_t frto_new; // segments of new data that step 2b may still send
 	uint8_t undo; // the last reduction can be taken back
 	uint8_t ts_known; // rtx_ts is
+	uint8_t marked; // with SOFT_RECOVERY: for a mark, nothing is lost (RFC 3168)
 	// RACK (rack.c), names as in RFC 8985 section 5.3
 	uint8_t rack_valid;
 	uint8_t dsack_wait; // dsack_round is

@@ -1,7 +1,7 @@
 // Half-open connections: SYN-SENT and SYN-RECEIVED (RFC 9293 sections 3.10.7.3 and 3.10.7.4).
 #include <errno.h>
 
-#include "engine/tcp/internal.h"
+#include "engine/tcp/ecn.h"
 
 #define HALF_MSS_MIN 64u
 
@@ -37,7 +37,7 @@ int half_new(struct tcp *t, const struct seg_tuple *k, uint16_t host, uint32_t *
 }
 
 // Takes the options of a SYN over. RFC 7323: scaling and timestamps only when both sides offer.
-void half_opts(struct tcp *t, struct half *h, const struct tcp_opts *o)
+void half_opts(struct tcp *t, struct half *h, const struct seg_in *in, const struct tcp_opts *o)
 {
 	uint16_t mss = o->has_mss ? o->mss : 536; // RFC 9293 MUST-15
 
@@ -48,7 +48,7 @@ void half_opts(struct tcp *t, struct half *h, const struct tcp_opts *o)
 		mss = HALF_MSS_MIN;
 	}
 	h->mss = mss < t->mss ? mss : t->mss;
-	h->opts = 0;
+	h->opts = ecn_agree(t, h, in);
 	h->wscale = 0;
 	if (o->has_wscale) {
 		h->opts |= OB_NEG_WSCALE;
@@ -101,7 +101,7 @@ uint32_t half_wnd(const struct tcp *t)
 }
 
 // Builds the SYN or SYN-ACK. Returns what the sink says.
-static int half_emit(struct tcp *t, const struct half *h, const struct tcp_half_soft *hs)
+static int half_emit(struct tcp *t, struct half *h, const struct tcp_half_soft *hs)
 {
 	bool active = HARD_GET(h->phase) == HALF_SYN_SENT;
 	struct tcp_opts o = {
@@ -124,6 +124,7 @@ static int half_emit(struct tcp *t, const struct half *h, const struct tcp_half_
 		o.ts_ecr = active ? 0 : hs->ts_recent;
 	}
 	s.opt_len = (uint8_t)tcp_opts_write(&o, s.opt);
+	ecn_syn_out(t, h, hs->sent_us == 0, &s);
 	COUNT(t->cnt, tcp_tx_segs);
 	return t->sink.emit(t->sink.ctx, &s);
 }
@@ -208,6 +209,8 @@ void half_timeout(struct tcp *t, uint32_t id)
 		half_fail(t, id, hs->soft_error ? -hs->soft_error : -ETIMEDOUT);
 		return;
 	}
+	if (HARD_GET(h->phase) == HALF_SYN_SENT)
+		ecn_fall_back(t, h);
 	COUNT(t->cnt, tcp_rtx_rto);
 	COUNT(t->cnt, tcp_rtx_segs);
 	half_send(t, id);
@@ -234,6 +237,10 @@ static void syn_sent_input(struct tcp *t, uint32_t id, const struct seg_in *in)
 			COUNT(t->cnt, drop_tcp_rst_window);
 			return;
 		}
+		if (ecn_fall_back(t, h)) { // perhaps it was refused, not the connection
+			half_send(t, id);
+			return;
+		}
 		COUNT(t->cnt, tcp_connect_refused);
 		half_fail(t, id, -ECONNREFUSED);
 		return;
@@ -248,7 +255,7 @@ static void syn_sent_input(struct tcp *t, uint32_t id, const struct seg_in *in)
 		return;
 	}
 	h->irs = in->seq;
-	half_opts(t, h, &o);
+	half_opts(t, h, in, &o);
 	hs->ts_recent = o.ts_val;
 	if (in->flags & TCP_ACK) {
 		conn = half_promote(t, id, in);
@@ -290,8 +297,13 @@ static bool syn_rcvd_acceptable(struct tcp *t, uint32_t id, const struct seg_in 
 	// Our SYN-ACK was lost, or crossed this repetition.
 	if ((in->flags & (TCP_SYN | TCP_RST)) == TCP_SYN && in->seq == h->irs
 		&& (!(in->flags & TCP_ACK) || in->ack == h->iss + 1)) {
-		if (in->flags & TCP_ACK)
+		if (in->flags & TCP_ACK) {
+			// The peer's word on it in a simultaneous open (RFC 3168 section 6.1.1)
+			if ((in->flags & ECN_SYN) != TCP_ECE)
+				ecn_fall_back(t, h);
 			return true;
+		}
+		ecn_syn_again(t, h, in);
 		COUNT(t->cnt, tcp_syn_dup);
 		half_send(t, id);
 		return false;

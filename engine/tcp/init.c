@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "engine/tcp/internal.h"
+#include "engine/tcp/ecn.h"
 
 #define SECOND_US 1000000u
 
@@ -49,6 +49,7 @@ static int arrays_create(struct tcp *t, const struct config *cfg)
 	t->soft_free = index_array(t->n_soft, true);
 	t->cc_priv = aligned_alloc(64, (size_t)t->n_soft * sizeof(*t->cc_priv));
 	t->slow = calloc(t->n_soft, sizeof(*t->slow));
+	t->ecn_answered = calloc(t->n_soft, sizeof(*t->ecn_answered));
 	t->half_soft = calloc(t->n_half, sizeof(*t->half_soft));
 	t->ooo = calloc(cfg->limits_ooo, sizeof(*t->ooo));
 	t->ooo_free = index_array((uint32_t)cfg->limits_ooo, true);
@@ -62,9 +63,10 @@ static int arrays_create(struct tcp *t, const struct config *cfg)
 	t->host_conns = calloc(cfg->limits_hosts, sizeof(*t->host_conns));
 	t->host_half = calloc(cfg->limits_hosts, sizeof(*t->host_half));
 	t->user_conns = calloc(cfg->limits_hosts, sizeof(*t->user_conns));
-	if (!t->soft_of || !t->soft || !t->soft_free || !t->cc_priv || !t->slow || !t->half_soft
-		|| !t->ooo || !t->ooo_free || !t->dirty.ids || !t->out.ids || !t->half_out.ids
-		|| !t->port_head || !t->lsoft || !t->host_conns || !t->host_half || !t->user_conns)
+	if (!t->soft_of || !t->soft || !t->soft_free || !t->cc_priv || !t->ecn_answered || !t->slow
+		|| !t->half_soft || !t->ooo || !t->ooo_free || !t->dirty.ids || !t->out.ids
+		|| !t->half_out.ids || !t->port_head || !t->lsoft || !t->host_conns || !t->host_half
+		|| !t->user_conns)
 		return -ENOMEM;
 	t->n_soft_free = t->n_soft;
 	t->n_ooo_free = (uint32_t)cfg->limits_ooo;
@@ -92,6 +94,7 @@ int tcp_init(struct tcp *t, const struct config *cfg, struct state *st, struct c
 	t->n_soft = (uint32_t)(cfg->limits_soft < t->n_conns ? cfg->limits_soft : t->n_conns);
 	t->mss = (uint16_t)(cfg->tcp_mss < mtu - 40u ? cfg->tcp_mss : mtu - 40u);
 	t->cc = cc_find(cfg->tcp_congestion_control);
+	t->ecn = (uint8_t)ecn_mode(cfg);
 	t->challenge_limit = (struct net_limit){
 		.rate = cfg->tcp_challenge_rate, .tokens_us = SECOND_US, .last_us = now_us};
 	t->reset_limit = (struct net_limit){
@@ -131,6 +134,7 @@ void tcp_fini(struct tcp *t)
 	free(t->cc_priv);
 	free(t->slow);
 	settings_fini(t);
+	free(t->ecn_answered);
 	flight_fini(t);
 	free(t->soft_free);
 	free(t->half_soft);

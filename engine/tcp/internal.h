@@ -109,6 +109,7 @@ static inline struct cc cc_of(const struct tcp *t, struct tcp_soft *s)
 	return (struct cc){.s = s,
 		.priv = &t->cc_priv[t->soft_of[s->conn]],
 		.cnt = t->cnt,
+		.cfg = t->cfg,
 		.now_us = t->now_us,
 		.mss = s->snd_mss};
 }
@@ -153,7 +154,7 @@ static inline struct tcp_half_soft *half_soft_of(const struct tcp *t, uint32_t i
 
 // Returns 0 and the id, or what share_half() says.
 int half_new(struct tcp *t, const struct seg_tuple *k, uint16_t host, uint32_t *id);
-void half_opts(struct tcp *t, struct half *h, const struct tcp_opts *o);
+void half_opts(struct tcp *t, struct half *h, const struct seg_in *in, const struct tcp_opts *o);
 void half_input(struct tcp *t, uint32_t id, const struct seg_in *in);
 void half_drop(struct tcp *t, uint32_t id);
 void half_fail(struct tcp *t, uint32_t id, int error); // negative errno for its host
@@ -188,6 +189,8 @@ uint64_t rx_placed(const struct tcp *t, const struct tcp_soft *s);
 void recovery_ack(struct tcp_rx *x, struct flight_news *n, bool moved, bool dup);
 // A congestion event begins a recovery paced by PRR. delivered: by the ACK that tells of it.
 void recovery_enter(struct tcp *t, struct tcp_soft *s, enum cc_event ev, uint32_t delivered);
+// A mark is told of: the window is reduced as for a loss, but nothing is lost.
+void recovery_marked(struct tcp *t, struct tcp_soft *s, uint32_t delivered);
 void recovery_timeout(struct tcp *t, struct tcp_soft *s, const struct rec *r);
 void recovery_reo_fired(struct tcp *t, struct tcp_soft *s);
 void recovery_probe_repaired(struct tcp *t, struct tcp_soft *s);

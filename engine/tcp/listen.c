@@ -176,7 +176,7 @@ void listen_syn(struct tcp *t, const struct seg_in *in, uint32_t listener, uint3
 	h->listener = (uint16_t)listener;
 	h->chan = l->chan;
 	hs->rto_us = tcp_listener_getopt(t, listener, OB_OPT_INIT_RTO);
-	half_opts(t, h, &o);
+	half_opts(t, h, in, &o);
 	hs->ts_recent = o.ts_val;
 	hs->snd_wnd = in->wnd; // of a SYN: not scaled
 	t->lsoft[listener].half_open++;

@@ -3,7 +3,7 @@
 #include <errno.h>
 
 #include "engine/state/chain.h"
-#include "engine/tcp/internal.h"
+#include "engine/tcp/ecn.h"
 #include "engine/tcp/output.h"
 
 #define CONN_BUDGET 64u // segments of one connection in a turn
@@ -166,9 +166,15 @@ int out_emit(struct tcp *t, struct tcp_soft *s, struct rec *r, uint32_t *cursor,
 		o.flags |= TCP_PSH;
 	o.wnd = window_field(t, s, r);
 	options(t, s, r, &o, len);
+	if (r->opts & OB_NEG_ECN)
+		ecn_out(s, r, &o, off);
 	rc = t->sink.emit(t->sink.ctx, &o);
 	if (rc == -ENOBUFS)
 		return rc;
+	if (unlikely(o.flags & TCP_CWR)) {
+		s->flags &= ~SOFT_CWR;
+		COUNT(t->cnt, tcp_ecn_cwr_tx);
+	}
 	// What could not leave for other reasons is lost on the way, as far as TCP knows.
 	end += fin;
 	if (len || fin) {
@@ -318,6 +324,20 @@ static bool keep_probe(struct tcp *t, struct tcp_soft *s, struct rec *r)
 	return true;
 }
 
+// The SEQ of a bare ACK: snd_max, but inside the peer's window, or it would be ignored.
+bool out_ack(struct tcp *t, struct tcp_soft *s, struct rec *r)
+{
+	uint64_t seq = s->snd_max, edge = s->snd_una + s->snd_wnd;
+	uint32_t none = STATE_NIL;
+
+	// What lies beyond by less than the unit of its window was allowed before it was rounded.
+	if (s->snd_nxt > edge && s->snd_nxt - edge < 1ull << peer_shift(r))
+		seq = s->snd_nxt;
+	else if ((s->flags & SOFT_WND_KNOWN) && edge < seq)
+		seq = edge;
+	return out_emit(t, s, r, &none, seq, 0, false) >= 0;
+}
+
 // Everything that may leave now. Returns false when it must come back in a later turn.
 static bool conn_output(struct tcp *t, struct tcp_soft *s, struct rec *r)
 {
@@ -327,7 +347,7 @@ static bool conn_output(struct tcp *t, struct tcp_soft *s, struct rec *r)
 	if (s->snd_nxt == s->snd_una && s->snd_max == s->snd_una && s->sent_us
 		&& (uint32_t)t->now_us - s->sent_us > s->srtt_us)
 		cwv_resume(t, s);
-	for (unsigned n = 0; n < CONN_BUDGET; n++) {
+	for (unsigned n = 0; n < CONN_BUDGET && !(s->flags & SOFT_ECN_HOLD); n++) {
 		bool again;
 		int rc;
 
@@ -361,19 +381,7 @@ static bool conn_output(struct tcp *t, struct tcp_soft *s, struct rec *r)
 	}
 	if (s->flags & SOFT_KEEP_SEND)
 		return keep_probe(t, s, r);
-	if (s->flags & SOFT_ACK_NOW) {
-		// The SEQ of a bare ACK: snd_max, but inside the peer's window, or it would be ignored.
-		uint64_t seq = s->snd_max, edge = s->snd_una + s->snd_wnd;
-		uint32_t none = STATE_NIL;
-
-		// What lies beyond by less than the unit of its window was allowed before it was rounded.
-		if (s->snd_nxt > edge && s->snd_nxt - edge < 1ull << peer_shift(r))
-			seq = s->snd_nxt;
-		else if ((s->flags & SOFT_WND_KNOWN) && edge < seq)
-			seq = edge;
-		return out_emit(t, s, r, &none, seq, 0, false) >= 0;
-	}
-	return true;
+	return !(s->flags & SOFT_ACK_NOW) || out_ack(t, s, r);
 }
 
 // New data has left. Whether cwnd was what bounded it is known now (RFC 7661 section 4.3), not when

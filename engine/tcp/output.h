@@ -8,6 +8,8 @@
 // chain_tx_gather()). Returns the payload sent, which may be less, or -ENOBUFS.
 int out_emit(struct tcp *t, struct tcp_soft *s, struct rec *r, uint32_t *cursor, uint64_t off,
 	uint32_t len, bool fin);
+// An ACK without data, from where the peer will take it. Returns false when it could not leave.
+bool out_ack(struct tcp *t, struct tcp_soft *s, struct rec *r);
 // The retransmission timer starts, or starts over (the wheel is set when output is done).
 void out_arm(struct tcp *t, struct tcp_soft *s);
 // The largest payload of a segment with our options.

@@ -113,6 +113,7 @@ uint32_t half_promote(struct tcp *t, uint32_t id, const struct seg_in *in)
 	t->n_live++;
 	share_rec_add(t, h->host);
 	COUNT(t->cnt, tcp_established);
+	COUNT_N(t->cnt, tcp_ecn_negotiated, !!(h->opts & OB_NEG_ECN));
 	if (!active)
 		COUNT(t->cnt, tcp_passive_open);
 	half_drop(t, id); // takes the tuple out of the table

@@ -1,6 +1,6 @@
 // The states of loss recovery, and the ways back (docs/loss-recovery.md): fast recovery paced by PRR,
 // recovery from a time-out with F-RTO, undo of what proves spurious.
-#include "engine/tcp/internal.h"
+#include "engine/tcp/ecn.h"
 #include "engine/tcp/prr.h"
 
 #define DUP_THRESH 3u
@@ -34,7 +34,6 @@ void recovery_enter(struct tcp *t, struct tcp_soft *s, enum cc_event ev, uint32_
 {
 	struct tcp_flight *f = flight_get(t, s);
 
-	COUNT(t->cnt, tcp_rtx_fast);
 	undo_begin(s, f);
 	f->recover = s->snd_nxt;
 	// RFC 9937 section 6: without what was SACKed before, with what this ACK acknowledged
@@ -43,6 +42,42 @@ void recovery_enter(struct tcp *t, struct tcp_soft *s, enum cc_event ev, uint32_
 	s->ssthresh = event_ssthresh(t, s, ev);
 	s->cwnd = flight_pipe(t, s) + s->snd_mss; // the first retransmission, and then PRR's
 	s->flags |= SOFT_RECOVERY;
+	ecn_reduced(t, s);
+}
+
+// Of the same window as a mark that it was reduced for: not again, and nothing can be taken back.
+static void lost_after_mark(struct tcp *t, struct tcp_soft *s, struct tcp_flight *f)
+{
+	COUNT(t->cnt, tcp_rtx_fast);
+	f->marked = 0;
+	f->recover = s->snd_nxt;
+	s->flags |= SOFT_RTX_HEAD;
+}
+
+static void loss_found(struct tcp *t, struct tcp_soft *s, uint32_t delivered)
+{
+	struct tcp_flight *f = flight_of(t, s);
+
+	if (!(s->flags & (SOFT_RECOVERY | SOFT_LOSS))) {
+		COUNT(t->cnt, tcp_rtx_fast);
+		recovery_enter(t, s, CC_LOSS, delivered);
+	} else if (f->marked) {
+		lost_after_mark(t, s, f);
+	}
+}
+
+void recovery_marked(struct tcp *t, struct tcp_soft *s, uint32_t delivered)
+{
+	if (s->snd_nxt == s->snd_una) {
+		s->ssthresh = event_ssthresh(t, s, CC_ECN);
+		if (s->cwnd > s->ssthresh)
+			s->cwnd = s->ssthresh;
+		ecn_reduced(t, s);
+		return;
+	}
+	recovery_enter(t, s, CC_ECN, delivered);
+	flight_of(t, s)->undo = 0;
+	flight_of(t, s)->marked = 1;
 }
 
 // RFC 4015 section 3.2: back to what was, but without a burst.
@@ -59,7 +94,7 @@ static void undo(struct tcp_rx *x, struct tcp_flight *f)
 	if (wnd > s->cwnd)
 		s->cwnd = (uint32_t)wnd;
 	s->ssthresh = f->prior_ssthresh > f->prior_cwnd ? f->prior_ssthresh : f->prior_cwnd;
-	s->flags &= ~(SOFT_RECOVERY | SOFT_LOSS | SOFT_RTX_HEAD);
+	s->flags &= ~(SOFT_RECOVERY | SOFT_LOSS | SOFT_RTX_HEAD | SOFT_CWR);
 	s->backoff = 0;
 	f->undo = f->frto = 0;
 	f->dupacks = 0;
@@ -132,6 +167,12 @@ static bool frto(
 	return true;
 }
 
+// Something was lost, as opposed to marked.
+static bool repairing(const struct tcp_soft *s, const struct tcp_flight *f)
+{
+	return (s->flags & (SOFT_RECOVERY | SOFT_LOSS)) && !f->marked;
+}
+
 // Without SACK: each duplicate stands for a segment that has left the network; a partial ACK takes
 // those back that it covers, but for the one that was sent again (RFC 6582 section 3.2).
 static void reno_count(struct tcp_rx *x, struct tcp_flight *f, struct flight_news *n, bool dup)
@@ -147,7 +188,7 @@ static void reno_count(struct tcp_rx *x, struct tcp_flight *f, struct flight_new
 		f->dup_bytes -= back;
 		n->delivered -= back;
 		f->dupacks = 0;
-		if (!(s->flags & (SOFT_RECOVERY | SOFT_LOSS)))
+		if (!repairing(s, f))
 			f->dup_bytes = 0;
 	} else if (dup && !(s->flags & SOFT_LOSS)) {
 		f->dupacks++;
@@ -162,8 +203,8 @@ static uint32_t reno_detect(struct tcp_rx *x, struct tcp_flight *f, const struct
 {
 	struct tcp_soft *s = x->s;
 	uint64_t end = s->snd_una + s->snd_mss;
-	bool first = !(s->flags & (SOFT_RECOVERY | SOFT_LOSS)) && f->dupacks >= DUP_THRESH;
-	bool partial = (s->flags & SOFT_RECOVERY) && n->acked && s->snd_una < f->recover;
+	bool repair = repairing(s, f), first = !repair && f->dupacks >= DUP_THRESH;
+	bool partial = repair && (s->flags & SOFT_RECOVERY) && n->acked && s->snd_una < f->recover;
 
 	if ((!first && !partial) || f->head == STATE_NIL || x->t->ranges[f->head].n_tx > 1)
 		return 0;
@@ -182,9 +223,13 @@ static void leave(struct tcp_rx *x, struct tcp_flight *f)
 		cwv_recovered(x->t, s, f->undo_rtx, f->recover_fs);
 	}
 	s->flags &= ~(SOFT_RECOVERY | SOFT_LOSS | SOFT_REBUILT);
+	f->frto = 0;
+	if (f->marked) {
+		f->marked = 0; // no sign of loss was looked at
+		return;
+	}
 	f->dupacks = 0;
 	f->dup_bytes = 0;
-	f->frto = 0;
 	rack_recovered(s);
 }
 
@@ -222,8 +267,8 @@ void recovery_ack(struct tcp_rx *x, struct flight_news *n, bool moved, bool dup)
 		frto(x, f, n, moved, dup);
 	leave(x, f);
 	lost = sack ? rack_detect(t, s, f) : reno_detect(x, f, n);
-	if (f->lost && lost && !(s->flags & (SOFT_RECOVERY | SOFT_LOSS)))
-		recovery_enter(t, s, CC_LOSS, n->delivered);
+	if (f->lost && lost)
+		loss_found(t, s, n->delivered);
 	if (s->flags & SOFT_RECOVERY)
 		prr(x, f, n, moved && lost == 0);
 }
@@ -236,6 +281,7 @@ void recovery_probe_repaired(struct tcp *t, struct tcp_soft *s)
 	s->ssthresh = event_ssthresh(t, s, CC_LOSS);
 	if (s->cwnd > s->ssthresh)
 		s->cwnd = s->ssthresh;
+	ecn_reduced(t, s);
 }
 
 // RACK's timer: those that were too young are old enough by now.
@@ -245,8 +291,7 @@ void recovery_reo_fired(struct tcp *t, struct tcp_soft *s)
 
 	if (!f || rack_detect(t, s, f) == 0)
 		return;
-	if (!(s->flags & (SOFT_RECOVERY | SOFT_LOSS)))
-		recovery_enter(t, s, CC_LOSS, 0);
+	loss_found(t, s, 0);
 	list_out(t, s);
 }
 
@@ -254,7 +299,7 @@ void recovery_timeout(struct tcp *t, struct tcp_soft *s, const struct rec *r)
 {
 	struct tcp_flight *f = flight_get(t, s);
 	bool again = (s->flags & SOFT_LOSS) && s->snd_una < f->recover;
-	bool fast = s->flags & SOFT_RECOVERY;
+	bool fast = (s->flags & SOFT_RECOVERY) && !f->marked;
 
 	COUNT(t->cnt, tcp_rtx_rto);
 	if (!again) {
@@ -273,7 +318,9 @@ void recovery_timeout(struct tcp *t, struct tcp_soft *s, const struct rec *r)
 		flight_lose(t, s, s->snd_una, s->snd_nxt);
 	f->dupacks = 0;
 	f->dup_bytes = 0;
+	f->marked = 0;
 	f->recover = s->snd_nxt;
+	ecn_reduced(t, s);
 	// RFC 5682 section 3.1 (1): not when a recovery was under way
 	f->frto = !again && !fast ? 2 : 0;
 	s->flags &= ~(SOFT_RECOVERY | SOFT_REO | SOFT_TLP | SOFT_TLP_RTX | SOFT_TLP_SEND);

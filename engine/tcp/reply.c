@@ -1,5 +1,5 @@
 // Segments that belong to no data: resets, challenge ACKs, answers of TIME-WAIT.
-#include "engine/tcp/internal.h"
+#include "engine/tcp/ecn.h"
 
 static void emit_bare(struct tcp *t, struct seg_out *s)
 {
@@ -35,6 +35,8 @@ void reply_reset_conn(struct tcp *t, const struct rec *r, const struct tcp_soft 
 		.flags = TCP_RST | TCP_ACK,
 	};
 
+	if (s && (r->opts & (OB_NEG_ECN | REC_NO_ECT)) == OB_NEG_ECN && cc_ops_of(s)->ecn)
+		o.ecn = ECN_ECT0; // RFC 8257 section 3.5
 	// A reset beyond what the peer's window allows would be ignored: snd_max never is.
 	COUNT(t->cnt, tcp_reset_tx);
 	emit_bare(t, &o);

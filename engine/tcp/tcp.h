@@ -53,6 +53,9 @@ enum tcp_state {
 #define SOFT_REO 0x100000u // soon_at is RACK's: something may turn out to be lost
 #define SOFT_REORD 0x200000u // reordering was seen (RFC 8985 section 6.2)
 #define SOFT_DSACK 0x400000u // struct tcp holds a D-SACK for it in this turn
+#define SOFT_ECE 0x2000000u // what leaves carries ECE: RFC 3168's latch, or DCTCP.CE
+#define SOFT_CWR 0x4000000u // the first new data carries CWR
+#define SOFT_ECN_HOLD 0x8000000u // ECE with one segment: nothing new until rtx_at
 #define SOFT_HEARD 0x20000u // a good segment at the left edge came in this turn
 #define SOFT_SLOW 0x80000000u // its struct tcp_slow has a deadline
 #define SOFT_KEEP_SEND 0x40000000u // send a keepalive probe
@@ -218,6 +221,7 @@ struct tcp {
 	uint16_t settings_free; // the first free one, 0: none
 	uint32_t n_settings_free;
 	uint32_t *host_settings; // how many a host made that are in use
+	uint64_t *ecn_answered; // the same: ECE counts when something behind it is acknowledged
 	uint32_t n_soft;
 	uint32_t n_soft_free;
 	uint32_t *soft_free;
@@ -251,6 +255,7 @@ struct tcp {
 	struct net_limit reset_limit;
 	struct tcp_tw *tw;
 	const struct cc_ops *cc; // tcp.congestion_control
+	uint8_t ecn; // enum ecn_mode
 	uint32_t n_live; // records LIVE or DONE
 	uint32_t *host_conns; // records and half-open entries by host
 	uint32_t *host_half; // of them half-open

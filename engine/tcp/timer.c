@@ -31,6 +31,11 @@ static void rtx_fired(struct tcp *t, struct tcp_soft *s, struct rec *r)
 		conn_done(t, s->conn, 0);
 		return;
 	}
+	if (s->flags & SOFT_ECN_HOLD) {
+		s->flags &= ~SOFT_ECN_HOLD;
+		list_out(t, s);
+		return;
+	}
 	if (!(s->flags & SOFT_PROBE) && tlp_eligible(t, s, r)) {
 		tlp_fired(t, s); // its time was bounded by the RTO (RFC 8985 section 7.2)
 		return;

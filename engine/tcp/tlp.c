@@ -13,7 +13,8 @@ bool tlp_eligible(const struct tcp *t, const struct tcp_soft *s, const struct re
 	const struct tcp_flight *f = flight_of(t, s);
 
 	return (r->opts & OB_NEG_SACK) && s->snd_nxt > s->snd_una
-		&& !(s->flags & (SOFT_RECOVERY | SOFT_LOSS | SOFT_REBUILT | SOFT_TLP | SOFT_PROBE))
+		&& !(s->flags & (SOFT_LOSS | SOFT_REBUILT | SOFT_TLP | SOFT_PROBE))
+		&& (!(s->flags & SOFT_RECOVERY) || (f && f->marked))
 		&& (!f || (f->sacked == 0 && f->lost == 0));
 }
 

@@ -65,6 +65,7 @@ void bench_inject(struct bench *b, const struct pkt *p)
 	in->seq = b->peer_isn + (uint32_t)seq;
 	in->ack = in->flags & TCP_ACK ? b->iss + (uint32_t)named(p->ack, b->peer_ack) : 0;
 	in->wnd = (uint16_t)named(p->wnd, b->peer_wnd);
+	in->ecn = (uint8_t)named(p->ecn, 0);
 	for (uint32_t i = 0; i < len; i++)
 		b->in_data[b->n_in][i] = bench_pattern((uint64_t)(seq + i - 1));
 	inject_opts(b, p, in, b->in_opt[b->n_in]);
@@ -99,6 +100,8 @@ static void show(const struct bench *b, const struct cap *c)
 
 	printf("\n    sent: %s seq %ld ack %ld wnd %u len %u", flags_text(c->s.flags, text),
 		(long)rel(c->s.seq, b->iss), (long)rel(c->s.ack, b->peer_isn), c->s.wnd, c->s.len);
+	if (c->s.ecn)
+		printf(" ecn %u", c->s.ecn);
 	if (c->o.has_mss)
 		printf(" mss %u", c->o.mss);
 	if (c->o.has_wscale)
@@ -190,6 +193,7 @@ void bench_expect(struct bench *b, const struct pkt *p, const char *file, unsign
 	bad |= differs("ack", p->ack, rel(c->s.ack, b->peer_isn), file, line);
 	bad |= differs("wnd", p->wnd, c->s.wnd, file, line);
 	bad |= differs("len", p->len, c->s.len, file, line);
+	bad |= differs("ecn", p->ecn, c->s.ecn, file, line);
 	bad |= differs("port", t.rport, c->s.t.rport, file, line);
 	bad |= differs_opts(b, c, p, file, line);
 	if (!(c->s.flags & TCP_SYN) && c->s.len && data_differs(b, c)) {

@@ -45,13 +45,14 @@ struct pkt {
 	int64_t sack_l0, sack_r0, sack_l1, sack_r1, sack_l2, sack_r2; // relative
 	int64_t sport; // the peer's port
 	int64_t dport;
+	int64_t ecn; // of the IP header; inject: 0
 };
 
 #define PKT_ANY                                                                                    \
 	.flags = ANY, .seq = ANY, .ack = ANY, .wnd = ANY, .len = ANY, .mss = ANY, .wscale = ANY,   \
 	.sack_ok = ANY, .ts_val = ANY, .ts_ecr = ANY, .n_sack = ANY, .sack_l0 = ANY,               \
 	.sack_r0 = ANY, .sack_l1 = ANY, .sack_r1 = ANY, .sack_l2 = ANY, .sack_r2 = ANY,            \
-	.sport = ANY, .dport = ANY
+	.sport = ANY, .dport = ANY, .ecn = ANY
 
 // A captured segment.
 struct cap {
