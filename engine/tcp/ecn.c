@@ -119,7 +119,8 @@ static void hold(struct tcp *t, struct tcp_soft *s)
 {
 	COUNT(t->cnt, tcp_ecn_held);
 	ecn_reduced(t, s);
-	if (s->snd_nxt != s->snd_una)
+	// Behind our FIN nothing waits, and rtx_at is the limit of FIN-WAIT-2.
+	if (s->snd_nxt != s->snd_una || our_fin_acked(s, HARD_GET(tcp_rec(t, s->conn)->snd_wr)))
 		return;
 	s->flags |= SOFT_ECN_HOLD;
 	out_arm(t, s);

@@ -316,6 +316,26 @@ static void test_one_segment(void)
 	bench_free(b);
 }
 
+// When it was our FIN that was marked, nothing is left to wait: FIN-WAIT-2 has no such end.
+static void test_one_segment_fin(void)
+{
+	struct bench *b = ecn_open(1);
+
+	soft(b)->cwnd = 1000;
+	host_shutdown(b);
+	expect(b, .flags = TCP_ACK | TCP_FIN, .seq = 1001);
+	inject(b, .ack = 1002, .flags = ACK_ECE);
+	expect_state(b, FIN_WAIT_2);
+	advance(b, 5000000);
+	expect_none(b);
+	expect_state(b, FIN_WAIT_2);
+	inject(b, .len = 1000);
+	CU_ASSERT_EQUAL(host_received(b), 1000);
+	host_consume(b, 1000);
+	flush(b);
+	bench_free(b);
+}
+
 // A recovery with a mark in it cannot be taken back.
 static void test_no_undo(void)
 {
@@ -398,6 +418,7 @@ int main(void)
 		{"a time-out", test_timeout},
 		{"a probe after a mark", test_probe},
 		{"one segment waits", test_one_segment},
+		{"one segment, our FIN", test_one_segment_fin},
 		{"no undo", test_no_undo},
 		{"without ECN", test_without},
 		{"after a rebuild", test_rebuilt},
