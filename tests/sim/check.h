@@ -11,6 +11,7 @@ struct tcp_view {
 	uint32_t seq, ack;
 	uint32_t wnd; // as on the wire
 	uint8_t flags;
+	uint8_t ecn;
 	bool has_ts;
 	uint32_t ts_val, ts_ecr;
 	unsigned n_sack;

@@ -4,6 +4,7 @@
 #include <rte_ip.h>
 #include <rte_tcp.h>
 
+#include "engine/tcp/cc.h"
 #include "engine/tcp/reass.h"
 #include "tests/sim/check.h"
 
@@ -60,6 +61,7 @@ bool tcp_view(struct tcp_view *v, const uint8_t *frame, uint32_t len)
 		.ack = rte_be_to_cpu_32(t->recv_ack),
 		.wnd = rte_be_to_cpu_16(t->rx_win),
 		.flags = t->tcp_flags,
+		.ecn = ip->type_of_service & 3,
 		.data = (const uint8_t *)ip + hdr,
 		.len = total - hdr};
 	read_options(v, (const uint8_t *)(t + 1), (t->data_off >> 4) * 4u - (unsigned)sizeof(*t));
@@ -180,6 +182,30 @@ static void check_again(
 	}
 }
 
+// ECN: what is not negotiated is not used; only new data is ECN-capable, unless it is DCTCP's; CWR goes
+// with new data; nobody sends CE or ECT(1).
+static void check_ecn(
+	struct node *n, const struct tcp_view *v, const struct rec *r, struct shadow *sh)
+{
+	uint64_t max = HARD_GET(r->snd_max);
+	uint64_t off = max + (uint64_t)(int64_t)(int32_t)(v->seq - (r->iss + 1 + (uint32_t)max));
+	bool fresh = v->len && off >= sh->sent_high;
+	bool dctcp = n->core->tcp.cc->ecn;
+
+	if (!(r->opts & OB_NEG_ECN) && (v->ecn || v->flags & (TCP_ECE | TCP_CWR)))
+		wrong(n, v, "ECN was not negotiated");
+	if (v->ecn & 1)
+		wrong(n, v, "CE or ECT(1)");
+	if (v->ecn && (r->opts & REC_NO_ECT))
+		wrong(n, v, "ECT after a SYN without ECN");
+	if (v->ecn && !fresh && !dctcp)
+		wrong(n, v, "ECT on what is not new data");
+	if ((v->flags & TCP_CWR) && !fresh)
+		wrong(n, v, "CWR on what is not new data");
+	if (off + v->len > sh->sent_high)
+		sh->sent_high = off + v->len;
+}
+
 void check_frame(struct node *n, const uint8_t *frame, uint32_t len)
 {
 	struct seg_tuple k;
@@ -205,6 +231,7 @@ void check_frame(struct node *n, const uint8_t *frame, uint32_t len)
 	check_data(n, &v, &n->st.recs[id], sh);
 	check_again(n, &v, &n->st.recs[id], sh);
 	check_sack(n, &v, &n->st.recs[id], id);
+	check_ecn(n, &v, &n->st.recs[id], sh);
 	if (v.has_ts != !!(n->st.recs[id].opts & OB_NEG_TS))
 		wrong(n, &v, "timestamps are not as negotiated");
 	if (v.has_ts && sh->ts_known && (int32_t)(v.ts_val - sh->ts_sent) < 0)

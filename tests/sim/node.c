@@ -133,6 +133,15 @@ static void configure_limits(struct node *n, const struct plan *p)
 	or_else(&c->limits_req_burst, p->req_burst, 64);
 }
 
+static void configure_ecn(struct config *c, uint64_t mode)
+{
+	static const char *const modes[] = {"passive", "off", "on", "on"};
+
+	snprintf(c->tcp_ecn, sizeof(c->tcp_ecn), "%s", modes[mode & 3]);
+	if (mode == 3)
+		snprintf(c->tcp_congestion_control, sizeof(c->tcp_congestion_control), "dctcp");
+}
+
 static int configure(struct node *n, const struct plan *p, char *err, size_t err_bytes)
 {
 	struct config *c = &n->cfg;
@@ -164,6 +173,7 @@ static int configure(struct node *n, const struct plan *p, char *err, size_t err
 		c->tcp_data_retries = c->tcp_orphan_retries = p->give_up;
 		c->tcp_syn_retries = c->tcp_synack_retries = p->give_up;
 	}
+	configure_ecn(c, n->index ? p->ecn_second : p->ecn_first);
 	c->debug_amnesia = p->amnesia_ppm;
 	for (unsigned i = 0; i < SIM_NODES; i++) {
 		char addr[16], mac[18];

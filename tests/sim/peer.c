@@ -121,7 +121,11 @@ static void opened(struct pconn *c, const struct tcp_view *v)
 
 static void take_syn(struct pconn *c, const struct tcp_view *v, const uint8_t *frame)
 {
+	uint8_t said = v->flags & (TCP_ECE | TCP_CWR);
+
 	c->irs = v->seq;
+	c->ecn = c->peer->sim->plan.peer_ecn & PECN_OFFER
+		&& said == (v->flags & TCP_ACK ? TCP_ECE : TCP_ECE | TCP_CWR);
 	c->ts_recent = v->ts_val;
 	syn_options(c, frame);
 }
@@ -226,6 +230,10 @@ static void take_data(struct pconn *c, const struct tcp_view *v)
 		wrong(c, v, "data before the beginning");
 		return;
 	}
+	if (v->len && v->flags & TCP_CWR)
+		c->ece = false;
+	if (v->len && v->ecn == 3 && c->ecn && !(plan->peer_ecn & PECN_BLEACH))
+		c->ece = true;
 	if (v->len && !pattern_is(c->flow->base[1 - c->side], (uint64_t)off, v->data, v->len))
 		wrong(c, v, "other bytes than the application wrote");
 	// A connection that was rebuilt does not know the window: it begins with a segment.
@@ -265,6 +273,11 @@ static void take_ack(struct pconn *c, const struct tcp_view *v)
 		c->edge = edge;
 	if (ack == (int64_t)una)
 		return;
+	if (c->ecn && v->flags & TCP_ECE && (uint64_t)ack > c->cwr_end) {
+		c->cwr = true;
+		c->cwr_end = c->snd_max;
+		c->cwnd = c->cwnd > 2 ? c->cwnd / 2 : 1;
+	}
 	c->snd_una = (uint64_t)ack;
 	if (c->snd_nxt < c->snd_una)
 		c->snd_nxt = c->snd_una;

@@ -8,6 +8,12 @@
 #define PEER_RANGES 8u
 #define PEER_TS_BYTES 12u
 
+// Bits of plan.peer_ecn
+#define PECN_OFFER 1u
+#define PECN_ECE 2u
+#define PECN_CE 4u
+#define PECN_BLEACH 8u // takes no notice of marks
+
 // What a peer of this seed does beside the plain thing.
 enum manner {
 	RENEGE = 1,
@@ -52,6 +58,8 @@ struct pconn {
 	uint32_t ts_recent, ts_off;
 	uint8_t scale, own_scale;
 	bool ts, sack, offer_ts, offer_sack;
+	bool ecn, ece, cwr; // in use; a mark is not answered; ECE is not answered
+	uint64_t cwr_end; // ECE counts behind it
 };
 
 struct peer {

@@ -93,6 +93,7 @@ static uint32_t build(
 	eth->ether_type = RTE_BE16(RTE_ETHER_TYPE_IPV4);
 	*ip = (struct rte_ipv4_hdr){.version_ihl = RTE_IPV4_VHL_DEF,
 		.total_length = rte_cpu_to_be_16((uint16_t)total),
+		.type_of_service = ip->type_of_service,
 		.packet_id = rte_cpu_to_be_16(p->ip_id++),
 		.fragment_offset = RTE_BE16(RTE_IPV4_HDR_DF_FLAG),
 		.time_to_live = 64,
@@ -115,6 +116,43 @@ static struct rte_tcp_hdr *tcp_of(uint8_t *f)
 		+ sizeof(struct rte_ipv4_hdr));
 }
 
+static struct rte_ipv4_hdr *ip_of(uint8_t *f)
+{
+	return (struct rte_ipv4_hdr *)(f + sizeof(struct rte_ether_hdr));
+}
+
+// ECN as RFC 3168 has it, and what some paths and peers make of it. Returns the IP header's field.
+static uint8_t ecn_marks(struct pconn *c, const struct pseg *s, struct rte_tcp_hdr *t)
+{
+	struct sim *sim = c->peer->sim;
+	uint64_t how = sim->plan.peer_ecn;
+	bool wild = !sim->healed && !c->peer->quiet;
+
+	if (s->flags & TCP_SYN) {
+		if (how & PECN_OFFER && !(s->flags & TCP_ACK))
+			t->tcp_flags |= TCP_ECE | TCP_CWR;
+		else if (c->ecn && s->flags & TCP_ACK)
+			t->tcp_flags |= TCP_ECE;
+		return 0;
+	}
+	if (wild && how & PECN_ECE) {
+		t->tcp_flags |= TCP_ECE;
+		FIRED(sim, peer_ece);
+	} else if (c->ece) {
+		t->tcp_flags |= TCP_ECE;
+	}
+	if (s->len && wild && how & PECN_CE) {
+		FIRED(sim, peer_ce);
+		return 3;
+	}
+	if (!c->ecn || s->len == 0 || s->off + s->len < c->snd_max || s->garbage)
+		return 0;
+	if (c->cwr)
+		t->tcp_flags |= TCP_CWR;
+	c->cwr = false;
+	return 2;
+}
+
 void peer_send(struct pconn *c, const struct pseg *s)
 {
 	struct peer *p = c->peer;
@@ -130,6 +168,7 @@ void peer_send(struct pconn *c, const struct pseg *s)
 	t->tcp_flags = s->flags;
 	t->rx_win = rte_cpu_to_be_16(window(c, s));
 	payload(c, s, opt + opt_len);
+	ip_of(f)->type_of_service = ecn_marks(c, s, t);
 	bytes = build(p, f, c->flow->port[c->side], c->flow->port[1 - c->side], opt_len, len);
 	if (s->direct)
 		p->sim->nodes[0].station.arrive(&p->sim->nodes[0], f, bytes);

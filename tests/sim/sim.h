@@ -104,6 +104,7 @@ struct shadow {
 	uint64_t life;
 	uint64_t snd_una, snd_max, snd_wr, rcv_nxt, rcv_edge;
 	uint32_t ts_recent;
+	uint64_t sent_high; // one past the highest byte that left
 	uint32_t ts_sent; // highest timestamp that left
 	bool ts_known;
 	uint8_t state;

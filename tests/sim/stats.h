@@ -10,6 +10,9 @@
 	X(duplication, "frames doubled")                                                           \
 	X(reordering, "frames overtaken")                                                          \
 	X(corruption, "frames with a flipped bit")                                                 \
+	X(ce, "ECN-capable frames marked")                                                         \
+	X(peer_ece, "peer: ECE for nothing")                                                       \
+	X(peer_ce, "peer: marked where there is no ECN")                                           \
 	X(queue_full, "frames that found the queue full")                                          \
 	X(blackout, "frames lost in a blackout")                                                   \
 	X(path_mtu, "frames too long for the path, told by ICMP")                                  \

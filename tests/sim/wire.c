@@ -28,6 +28,7 @@ unsigned wire_attach(struct wire *w, struct station *st)
 		.reorder = (double)p->reorder_ppm * 1e-6,
 		.corrupt = (double)p->corrupt_ppm * 1e-6,
 		.ce = (double)p->ce_ppm * 1e-6,
+		.ce_queue_pkts = p->ce_queue,
 		.reorder_gap_pkts = p->reorder_gap,
 		.reorder_hold_us = 20000,
 		.delay_us = p->delay_us,
@@ -54,6 +55,7 @@ void wire_close(struct wire *w)
 		FIRED_N(s, duplication, t->dup_pkts);
 		FIRED_N(s, reordering, t->reordered_pkts);
 		FIRED_N(s, corruption, t->corrupted_pkts);
+		FIRED_N(s, ce, t->ce_pkts);
 		FIRED_N(s, queue_full, t->queue_drop_pkts);
 		s->stats->frames += t->rx_pkts;
 		impair_free(&w->paths[i]);
@@ -67,6 +69,7 @@ void wire_heal(struct wire *w)
 		struct impair_conf *c = &w->paths[i].conf;
 
 		c->loss = c->dup = c->reorder = c->corrupt = c->ce = 0;
+		c->ce_queue_pkts = 0;
 		c->jitter_us = 0;
 	}
 	w->dark_until_us = 0;

@@ -110,6 +110,9 @@ static void enqueue(struct impair *im, struct impair_pkt *pkt, uint64_t now_ns)
 		free(pkt);
 		return;
 	}
+	if (conf->rate_mbps && conf->ce_queue_pkts && im->waiting_pkts >= conf->ce_queue_pkts
+		&& frame_mark_ce(pkt->data, pkt->len_bytes))
+		im->stats.ce_pkts++;
 	pkt->depart_ns = now_ns;
 	if (conf->rate_mbps) {
 		if (im->link_free_ns > now_ns)

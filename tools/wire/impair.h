@@ -21,6 +21,8 @@ struct impair_conf {
 	uint64_t delay_us;
 	uint64_t jitter_us; // added to delay, uniform in [0, jitter]; keeps the order
 	uint64_t rate_mbps; // 0: unlimited
+	uint64_t
+		ce_queue_pkts; // with so many waiting for the rate, ECN-capable ones are marked; 0: none
 	uint64_t queue_pkts; // waiting for the rate; frames beyond it are dropped
 };
 

@@ -19,6 +19,7 @@
 	X("delay-us", delay_us, false, 0, 60000000, "delay every frame")                           \
 	X("jitter-us", jitter_us, false, 0, 60000000, "and by up to this more, in order")          \
 	X("rate-mbps", rate_mbps, false, 0, 1000000, "limit the rate; 0: no limit")                \
+	X("ce-queue", ce_queue_pkts, false, 0, 10000000, "mark when so many wait for it; 0: none") \
 	X("queue", queue_pkts, false, 1000, 10000000, "frames that may wait for the rate")
 
 struct knob {
