@@ -346,6 +346,31 @@ static void test_rate_and_queue(void)
 	CU_ASSERT_EQUAL(im.queued_pkts, 0);
 }
 
+// The frame that finds so many waiting is marked, as DCTCP's switches do (RFC 8257 section 3.1).
+static void test_marks_of_a_queue(void)
+{
+	struct impair_conf conf = good;
+	struct impair im;
+
+	conf.rate_mbps = 48;
+	conf.queue_pkts = 5;
+	conf.ce_queue_pkts = 3;
+	impair_init(&im, &conf, 1, 0);
+	for (uint32_t i = 0; i < 8; i++)
+		push(&im, i, 0);
+	CU_ASSERT_EQUAL(im.stats.queue_drop_pkts, 3);
+	CU_ASSERT_EQUAL(im.stats.ce_pkts, 2); // 3 and 4; what is dropped is not marked
+	for (uint32_t i = 0; i < 5; i++) {
+		struct impair_pkt *pkt = impair_pop(&im, MS);
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(pkt);
+		CU_ASSERT_EQUAL(pkt->data[ETH + 1] & 3, i >= 3 ? 3 : 2);
+		CU_ASSERT_EQUAL(header_sum(pkt->data), 0xffff);
+		free(pkt);
+	}
+	impair_free(&im);
+}
+
 static void test_delay_is_not_in_the_queue(void)
 {
 	struct impair_conf conf = good;
@@ -450,6 +475,7 @@ int main(void)
 		{"a CE mark on IPv6", test_ce_ipv6},
 		{"delay and jitter keep the order", test_delay_and_jitter_keep_order},
 		{"rate and queue", test_rate_and_queue},
+		{"marks of a queue", test_marks_of_a_queue},
 		{"a delayed frame is not in the queue", test_delay_is_not_in_the_queue},
 		{"the books balance", test_books_balance},
 		{"options", test_options},
