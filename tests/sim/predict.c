@@ -1,6 +1,6 @@
 // One connection over a path that loses one segment of so many, for long: what window does its congestion
 // control keep, and what does the response function of its RFC say? One cell a process; the tables are
-// made by prediction.sh (docs/results/prediction.md).
+// made by prediction.sh (docs/prediction.md).
 //
 //	engine's TCP ---- 10 Gb/s, half a round trip ----> receiver: SACK, an ACK for each second segment
 //	             <--- half a round trip --------------

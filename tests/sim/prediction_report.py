@@ -46,6 +46,7 @@ def main():
     out = Path(sys.argv[2])
     segments, cpu = sum(c["segments"] for c in cells), sum(c["cpu_s"] for c in cells)
     worst = max(abs(c["ratio"] - 1) for c in cells if c["ack_ratio"] == 1)
+    least = min(c["ratio"] for c in cells if c["ack_ratio"] == 2)
     (out / "prediction.json").write_text(json.dumps({"command": COMMAND, "cells": cells}, indent=1) + "\n")
     plot(cells, out / "prediction.svg")
     (out / "prediction.md").write_text(f"""# Windows under loss, against the response functions
@@ -76,14 +77,11 @@ What is missing at 1 % are things that the formulas leave out: a recovery takes 
 does not grow, one in ten there, and a window of 12.2 segments sends 12.
 
 With one ACK for **every second segment** the last segment of an odd window waits for the next round trip. That
-costs another half segment, which shows where windows are small:
+costs another half segment, which shows where windows are small: NewReno at 1 % is at {least:.3f} then, just outside
+of 20 %.
 
 {table(cells, 2)}
 """)
-    listing = out / "README.md"
-    line = "- [prediction](prediction.md): windows under loss in the simulator, against the response functions\n"
-    if line not in listing.read_text():
-        listing.write_text(listing.read_text().rstrip("\n") + "\n" + line)
 
 
 main()
