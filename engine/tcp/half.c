@@ -216,6 +216,24 @@ void half_timeout(struct tcp *t, uint32_t id)
 	half_send(t, id);
 }
 
+// What comes with the ACK that opens the connection: text and FIN, behind a SYN perhaps, whose options and
+// window were taken (section 3.10.7.3, fourth).
+static void half_rest(struct tcp *t, uint32_t conn, const struct seg_in *in)
+{
+	struct tcp_rx x = {.t = t,
+		.s = tcp_soft_held(t, conn),
+		.r = tcp_rec(t, conn),
+		.in = in,
+		.end = in->len};
+
+	if (in->len == 0 && !(in->flags & TCP_FIN))
+		return;
+	if (in->flags & TCP_SYN)
+		rx_data(&x);
+	else
+		est_input(t, conn, in);
+}
+
 // Section 3.10.7.3.
 static void syn_sent_input(struct tcp *t, uint32_t id, const struct seg_in *in)
 {
@@ -261,6 +279,7 @@ static void syn_sent_input(struct tcp *t, uint32_t id, const struct seg_in *in)
 		conn = half_promote(t, id, in);
 		if (conn != TCP_NONE) {
 			conn_ack_now(t, tcp_soft_held(t, conn));
+			half_rest(t, conn, in);
 		} else if (share_rec(t, h->host)) {
 			// The peer has its side open already. The host is told at once, not by a
 			// time-out that names another reason.
@@ -369,8 +388,7 @@ static void syn_rcvd_input(struct tcp *t, uint32_t id, const struct seg_in *in)
 		return;
 	if (active)
 		conn_ack_now(t, tcp_soft_held(t, conn));
-	if (!(in->flags & TCP_SYN) && (in->len || (in->flags & TCP_FIN)))
-		est_input(t, conn, in);
+	half_rest(t, conn, in);
 }
 
 void half_input(struct tcp *t, uint32_t id, const struct seg_in *in)

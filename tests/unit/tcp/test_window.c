@@ -65,12 +65,32 @@ static void test_rounded_window(void)
 	bench_free(b);
 }
 
+// Text that comes with a SYN-ACK is taken, and its window is not scaled (RFC 7323 section 2.2).
+static void test_text_with_syn_ack(void)
+{
+	struct bench *b = bench_new();
+
+	CU_ASSERT_EQUAL(host_connect(b), 0);
+	expect(b, .flags = TCP_SYN);
+	inject(b, .flags = TCP_SYN | TCP_ACK, .seq = 0, .ack = 1, .mss = 1000, .wscale = 7,
+		.wnd = 2000, .len = 100);
+	expect(b, .flags = TCP_ACK, .seq = 1);
+	expect_state(b, ESTABLISHED);
+	CU_ASSERT_EQUAL(HARD_GET(bench_rec(b)->rcv_nxt), 100);
+	CU_ASSERT_EQUAL(host_send(b, 4000, 0), 0);
+	expect(b, .seq = 1, .ack = 101, .len = 1000);
+	expect(b, .seq = 1001, .len = 1000);
+	expect_none(b);
+	bench_free(b);
+}
+
 int main(void)
 {
 	CU_TestInfo tests[] = {
 		{"the window of an old SEQ that acknowledges", test_window_of_old_seq},
 		{"the ACK of a probe that was taken", test_ack_of_taken_probe},
 		{"a window that was rounded", test_rounded_window},
+		{"text with a SYN-ACK", test_text_with_syn_ack},
 		CU_TEST_INFO_NULL,
 	};
 
