@@ -105,9 +105,9 @@ static bool tw_newer(const struct tcp *t, const struct tw *e, const struct seg_i
 // RFC 9293 section 3.10.7.4 for TIME-WAIT, RFC 6191 for a new SYN, RFC 1337 for resets.
 void tw_input(struct tcp *t, struct tw *e, const struct seg_in *in)
 {
-	uint32_t listener, snd_nxt;
+	uint32_t listener, snd_nxt, end = in->seq + in->len + !!(in->flags & TCP_FIN);
 
-	if ((in->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN) {
+	if ((in->flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN) {
 		bool newer = tw_newer(t, e, in);
 
 		listener = listener_find(t, &in->t);
@@ -125,9 +125,11 @@ void tw_input(struct tcp *t, struct tw *e, const struct seg_in *in)
 	COUNT(t->cnt, drop_tw_segs);
 	if (in->flags & TCP_RST)
 		return;
-	if (in->flags & TCP_FIN)
+	// Their FIN again starts the time over; one from elsewhere, by which a stranger could keep the entry
+	// for ever, does not.
+	if ((in->flags & (TCP_FIN | TCP_ACK | TCP_SYN)) == (TCP_FIN | TCP_ACK) && end == e->rcv_nxt)
 		tw_add(t->tw, &in->t, e->snd_nxt, e->rcv_nxt, e->ts_recent, t->now_us);
-	else if (in->len == 0 && in->seq == e->rcv_nxt)
+	else if (end == in->seq && !(in->flags & TCP_SYN) && in->seq == e->rcv_nxt)
 		return; // a plain ACK of our FIN, again
 	if (net_limit_take(&t->challenge_limit, t->now_us)) {
 		struct tw *now = tw_find(t->tw, &in->t, t->now_us);

@@ -42,6 +42,34 @@ static void test_time_wait(void)
 	bench_free(b);
 }
 
+// A FIN that is not theirs again, say a stranger's, is answered, and lengthens nothing: an entry could be kept
+// for ever by it, and with it the tuple.
+static void test_time_wait_other_fin(void)
+{
+	static const struct {
+		int64_t flags, seq, len;
+	} t[] = {{TCP_FIN, 1, 0}, {TCP_FIN | TCP_ACK, 2, 0}, {TCP_FIN | TCP_ACK, 0, 0},
+		{TCP_FIN | TCP_ACK, 1, 1}, {TCP_FIN | TCP_ACK | TCP_SYN, 1, 0},
+		{TCP_FIN | TCP_SYN, 100, 0}};
+
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct bench *b = bench_new();
+
+		establish(b);
+		host_close(b);
+		inject(b, .ack = 2);
+		inject(b, .flags = TCP_FIN | TCP_ACK, .seq = 1, .ack = 2);
+		flush(b);
+		advance(b, 40000000);
+		inject(b, .flags = t[i].flags, .seq = t[i].seq, .ack = 2, .len = t[i].len);
+		expect(b, .flags = TCP_ACK, .seq = 2, .ack = 2);
+		CU_ASSERT_EQUAL(tw_entries(b), 1);
+		advance(b, 21000000);
+		CU_ASSERT_EQUAL(tw_entries(b), 0);
+		bench_free(b);
+	}
+}
+
 // TIME-WAIT answers without timestamps where only the peer had offered them.
 static void test_time_wait_no_ts(void)
 {
@@ -151,6 +179,7 @@ int main(void)
 {
 	CU_TestInfo tests[] = {
 		{"answers and end", test_time_wait},
+		{"a FIN that is another's", test_time_wait_other_fin},
 		{"without timestamps", test_time_wait_no_ts},
 		{"a peer's clock at 0", test_time_wait_ts_zero},
 		{"reuse (RFC 6191)", test_reuse},
