@@ -304,13 +304,13 @@ static void one(struct world *w, const struct oracle_seg *g)
 
 static void every_place(struct world *w, unsigned flags)
 {
-	// Distances from RCV.NXT, or from the right edge of the window.
+	// Distances from RCV.NXT, from the right edge of the window, from RCV.NXT less the largest one.
 	static const struct {
-		bool from_edge;
+		enum { NXT, EDGE, LOW } from;
 		int64_t by;
-	} seqs[] = {{false, 0}, {false, -1}, {false, -50}, {false, -100}, {false, -101},
-		{false, -300000}, {false, -2000000000}, {false, 1000}, {true, -1}, {true, -50},
-		{true, 0}, {true, 1}, {true, 2000000000}};
+	} seqs[] = {{NXT, 0}, {NXT, -1}, {NXT, -50}, {NXT, -100}, {NXT, -101}, {LOW, 0}, {LOW, -1},
+		{NXT, -2000000000}, {NXT, 1000}, {EDGE, -1}, {EDGE, -50}, {EDGE, 0}, {EDGE, 1},
+		{EDGE, 2000000000}};
 
 	for (size_t i = 0; i < sizeof(seqs) / sizeof(seqs[0]); i++) {
 		for (int64_t len = 0; len <= 100; len += 100) {
@@ -322,8 +322,9 @@ static void every_place(struct world *w, unsigned flags)
 					w->tcb.snd_una + 1, w->tcb.snd_una - 500,
 					w->tcb.snd_una - w->tcb.max_wnd - 1, w->tcb.snd_nxt + 1};
 
-				g.seq = w->tcb.rcv_nxt + seqs[i].by
-					+ (seqs[i].from_edge ? w->tcb.rcv_wnd : 0);
+				const int64_t bases[] = {0, w->tcb.rcv_wnd, -w->tcb.wnd_most};
+
+				g.seq = w->tcb.rcv_nxt + seqs[i].by + bases[seqs[i].from];
 				g.ack = acks[a];
 				one(w, &g);
 			}
