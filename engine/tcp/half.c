@@ -379,6 +379,8 @@ static void syn_rcvd_input(struct tcp *t, uint32_t id, const struct seg_in *in)
 	if ((h->opts & OB_NEG_TS) && o.has_ts) {
 		if (seq_lt(o.ts_val, hs->ts_recent)) {
 			COUNT(t->cnt, drop_tcp_paws);
+			if (net_limit_take(&t->challenge_limit, t->now_us))
+				half_ack(t, h, hs); // RFC 7323 section 5.3
 			return;
 		}
 		hs->ts_recent = o.ts_val;
