@@ -8,7 +8,7 @@ set -u
 cd "$OB_ROOT" || exit 1
 
 quick=(format layers layers-self-test shell-syntax python-syntax docs cppcheck)
-slow=(headers clang-build sanitizers sanitizers-netns threads)
+slow=(headers clang-build coverage sanitizers sanitizers-netns threads)
 
 # sources PATTERN...: tracked and new files of that name.
 sources() { git ls-files -co --exclude-standard -- "$@" 2>/dev/null | sort -u | while read -r file; do
@@ -143,6 +143,8 @@ no_reports() {
 	done
 	return $status
 }
+# What of engine/tcp the unit tests and the simulator run.
+check_coverage() { tools/dev/coverage.sh --min 90; }
 check_threads() {
 	configure build-tsan --buildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false || return 1
 	export TSAN_OPTIONS=halt_on_error=1
