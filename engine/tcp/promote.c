@@ -3,6 +3,8 @@
 
 #include "engine/tcp/internal.h"
 
+#define SYN_LOST_RTO_US 3000000u // RFC 6298 section 5.7: the first time-out when a SYN was lost
+
 // The record, committed by the store of its life.
 static void fill_rec(struct tcp *t, struct rec *r, const struct half *h,
 	const struct tcp_half_soft *hs, uint32_t slot, uint32_t gen)
@@ -61,6 +63,8 @@ static void fill_soft(struct tcp *t, struct tcp_soft *s, const struct rec *r,
 		rack_min_rtt(t, s, (uint32_t)(t->now_us - hs->sent_us));
 	} else {
 		cc_begin(t, s, 1); // RFC 5681 section 3.1: a SYN was lost
+		if (s->rto_us < SYN_LOST_RTO_US)
+			s->rto_us = SYN_LOST_RTO_US;
 	}
 }
 

@@ -116,7 +116,7 @@ static void test_paws_half(void)
 	bench_free(b);
 }
 
-// MUST-61: PSH is on the last segment of what was written, and on no other.
+// MUST-61: PSH is on the last segment of what was written, and on no other; MAY-15: but where it is asked for.
 static void test_push(void)
 {
 	struct bench *b = bench_new();
@@ -129,6 +129,34 @@ static void test_push(void)
 		CU_ASSERT_EQUAL(!!(b->caps[b->cap_head % BENCH_SEGS].s.flags & TCP_PSH), i == 2);
 		expect(b, .len = i == 2 ? 500 : 1000);
 	}
+	inject(b, .ack = 2501);
+	b->hold = true;
+	CU_ASSERT_EQUAL(host_send(b, 1000, OB_RQ_PUSH), 0);
+	CU_ASSERT_EQUAL(host_send(b, 1000, 0), 0);
+	b->hold = false;
+	turn(b);
+	for (unsigned i = 0; i < 2; i++) {
+		CU_ASSERT(b->caps[b->cap_head % BENCH_SEGS].s.flags & TCP_PSH);
+		expect(b, .len = 1000);
+	}
+	bench_free(b);
+}
+
+// RFC 6298 section 5.7: when a SYN was lost, the first time-out is three seconds.
+static void test_rto_after_lost_syn(void)
+{
+	struct bench *b = bench_new();
+
+	CU_ASSERT_EQUAL(host_listen(b), 0);
+	inject(b, .flags = TCP_SYN, .seq = 0, .mss = 1460);
+	expect(b, .flags = TCP_SYN | TCP_ACK);
+	CU_ASSERT(advance_until_sent(b, 2000000) < 1100000);
+	expect(b, .flags = TCP_SYN | TCP_ACK);
+	inject(b, .seq = 1, .ack = 1);
+	CU_ASSERT_EQUAL(host_send(b, 100, 0), 0);
+	expect(b, .seq = 1, .len = 100);
+	CU_ASSERT(advance_until_sent(b, 5000000) >= 3000000);
+	expect(b, .seq = 1, .len = 100);
 	bench_free(b);
 }
 
@@ -186,6 +214,7 @@ int main(void)
 		{"LISTENs for one port", test_listens},
 		{"PAWS in SYN-RECEIVED", test_paws_half},
 		{"PSH on the last segment", test_push},
+		{"a time-out after a lost SYN", test_rto_after_lost_syn},
 		{"one ACK for a burst", test_aggregate},
 		{"windows are unsigned", test_window_unsigned},
 		{"urgent data is in the stream", test_urgent_inline},
