@@ -36,8 +36,10 @@ check_shell_syntax() {
 	done
 	return $status
 }
-# Pages that are made from the .def files say what these say.
-check_docs() { tools/dev/options_doc.py --check && tools/dev/counters_doc.py --check; }
+# Pages that are made from the .def files say what these say; what the RFC matrix names exists.
+check_docs() {
+	tools/dev/options_doc.py --check && tools/dev/counters_doc.py --check && tools/dev/matrix.py --self-test
+}
 check_python_syntax() {
 	sources '*.py' | xargs -r python3 -c '
 import ast, sys
