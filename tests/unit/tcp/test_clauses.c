@@ -142,6 +142,36 @@ static void test_push(void)
 	bench_free(b);
 }
 
+// MUST-65: MSS, like the other options of a SYN, is in no other segment.
+static void test_syn_options(void)
+{
+	struct bench *b = bench_new();
+
+	establish(b, .mss = 1000, .wscale = 7, .sack_ok = 1, .ts_val = 1000);
+	CU_ASSERT_EQUAL(host_send(b, 100, 0), 0);
+	expect(b, .len = 100, .mss = -1, .wscale = -1, .sack_ok = 0, .ts_ecr = 1000);
+	inject(b, .len = 100, .seq = 101);
+	expect(b, .len = 0, .mss = -1, .wscale = -1, .sack_ok = 0, .n_sack = 1);
+	bench_free(b);
+}
+
+// SHLD-15, SHLD-16: the window shrank: what is in it still goes again, what is not does not, nor anything new.
+static void test_shrunk(void)
+{
+	struct bench *b = bench_new();
+
+	establish(b, .mss = 1000, .wnd = 4000);
+	CU_ASSERT_EQUAL(host_send(b, 8000, 0), 0);
+	for (int i = 0; i < 4; i++)
+		expect(b, .len = 1000);
+	inject(b, .ack = 1001, .wnd = 1000);
+	expect_none(b);
+	advance_until_sent(b, 2000000);
+	expect(b, .seq = 1001, .len = 1000);
+	expect_none(b);
+	bench_free(b);
+}
+
 // RFC 6298 section 5.7: when a SYN was lost, the first time-out is three seconds.
 static void test_rto_after_lost_syn(void)
 {
@@ -214,6 +244,8 @@ int main(void)
 		{"LISTENs for one port", test_listens},
 		{"PAWS in SYN-RECEIVED", test_paws_half},
 		{"PSH on the last segment", test_push},
+		{"options of a SYN", test_syn_options},
+		{"what goes again when the window shrank", test_shrunk},
 		{"a time-out after a lost SYN", test_rto_after_lost_syn},
 		{"one ACK for a burst", test_aggregate},
 		{"windows are unsigned", test_window_unsigned},
