@@ -21,7 +21,7 @@
 	X(INIT_RTO, "us", 1000, 60000000, "first retransmission time-out")                         \
 	X(MIN_RTO, "us", 1000, 60000000, "minimum retransmission time-out")                        \
 	X(MAX_RTO, "us", 1000000, 240000000, "maximum retransmission time-out")                    \
-	X(DELACK, "us", 0, 500000, "longest delay of an acknowledgement")                          \
+	X(DELACK, "us", 0, 499999, "longest delay of an acknowledgement")                          \
 	X(FIN_TIMEOUT, "ms", 100, 3600000, "how long a closed connection waits for a FIN")         \
 	X(INIT_CWND, "segments", 1, 100, "initial window, and the one after idleness")             \
 	X(LINGER, "flag", 0, 1, "a close reports its end, within LINGER_TIME")                     \

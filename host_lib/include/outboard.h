@@ -214,7 +214,7 @@ enum ob_sockopt {
 	OB_SO_INIT_RTO, // microseconds, 1,000 to 60,000,000: before the first measurement
 	OB_SO_MIN_RTO, // microseconds, 1,000 to 60,000,000
 	OB_SO_MAX_RTO, // microseconds, 1,000,000 to 240,000,000; not below MIN_RTO
-	OB_SO_DELACK, // microseconds, 0 to 500,000: longest delay of an acknowledgement
+	OB_SO_DELACK, // microseconds, 0 to 499,999: longest delay of an acknowledgement
 	OB_SO_FIN_TIMEOUT, // milliseconds, 100 to 3,600,000: a closed one waits for the peer's FIN
 	OB_SO_INIT_CWND, // segments, 1 to 100: when a connection begins, and after idleness
 	// 0 or 1: ob_close() ends within LINGER_TIME, and says how: see there
