@@ -101,9 +101,28 @@ static int end(struct ob_channel *ch, ob_conn_t conn, uint8_t how)
 	return 0;
 }
 
+// Whether the end of a close is to be told.
+static bool lingers(const struct ob_channel *ch, const struct conn *c)
+{
+	uint32_t set = ch->cold[conn_slot(ch, c)].set;
+
+	return c->phase == PHASE_OPEN && settings_get(ch, set, OB_OPT_LINGER)
+		&& settings_get(ch, set, OB_OPT_LINGER_TIME);
+}
+
 int ob_close(struct ob_channel *ch, ob_conn_t conn)
 {
-	return end(ch, conn, DIRTY_CLOSE);
+	struct conn *c = conn_get(ch, conn);
+	bool linger = c && lingers(ch, c);
+	int rc = end(ch, conn, DIRTY_CLOSE);
+
+	if (!linger)
+		return rc;
+	if (c->tx_unacked)
+		ch->cold[conn_slot(ch, c)].linger = 1;
+	else
+		conn_ready(ch, c, EV_BIT(OB_CLOSED)); // there is nothing to wait for
+	return rc;
 }
 
 int ob_abort(struct ob_channel *ch, ob_conn_t conn)

@@ -23,6 +23,22 @@ static struct conn *find(struct ob_channel *ch, uint32_t slot, uint32_t gen)
 	return c;
 }
 
+// A lingering close is told once, when all that was sent is acknowledged or the connection is over.
+static void linger_tell(struct ob_channel *ch, struct conn *c)
+{
+	if (c->app_closed && ch->cold[conn_slot(ch, c)].linger && !(c->ev & EV_BIT(OB_CLOSED)))
+		conn_ready(ch, c, EV_BIT(OB_CLOSED));
+}
+
+static bool acked(struct ob_channel *ch, struct conn *c, uint64_t off)
+{
+	bool good = conn_acked(ch, c, off);
+
+	if (c->app_closed && c->tx_unacked == 0)
+		linger_tell(ch, c);
+	return good;
+}
+
 static void conn_over(struct ob_channel *ch, struct conn *c, int error)
 {
 	bool was_connecting = c->phase == PHASE_CONNECTING;
@@ -34,9 +50,10 @@ static void conn_over(struct ob_channel *ch, struct conn *c, int error)
 	c->dirty = 0;
 	c->want_write = 0;
 	conn_drop_tx(ch, c);
-	if (c->app_closed)
-		conn_dirty(ch, c, DIRTY_RELEASE);
-	else
+	linger_tell(ch, c);
+	if (c->app_closed && !c->ev)
+		conn_dirty(ch, c, DIRTY_RELEASE); // else once that was reported
+	else if (!c->app_closed)
 		conn_ready(ch, c, EV_BIT(was_connecting ? OB_CONNECTED : OB_CLOSED));
 }
 
@@ -147,7 +164,7 @@ static int take_data(struct ob_channel *ch, const struct ob_event *e)
 		ch->stats.events_stale++;
 		return 0;
 	}
-	ch->stats.events_bad += !conn_acked(ch, c, e->data.sent);
+	ch->stats.events_bad += !acked(ch, c, e->data.sent);
 	if (c->app_closed)
 		return 0;
 	if (!data_good(ch, c, e, &end)) {
@@ -177,7 +194,7 @@ static void take_sent(struct ob_channel *ch, const struct ob_event *e)
 		const struct ob_ev_sent *s = &e->sent[i];
 		struct conn *c = find(ch, s->slot, s->gen);
 
-		if (c && !conn_acked(ch, c, s->off))
+		if (c && !acked(ch, c, s->off))
 			ch->stats.events_bad++;
 	}
 }

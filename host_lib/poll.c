@@ -31,8 +31,15 @@ static bool fill(struct ob_channel *ch, struct conn *c, uint32_t type, struct ob
 	case OB_READABLE:
 		e->bytes = c->rx_ready;
 		break;
-	case OB_CONNECTED:
 	case OB_CLOSED:
+		if (c->app_closed) { // it lingered
+			ch->cold[conn_slot(ch, c)].linger = 0;
+			if (c->phase == PHASE_OVER)
+				conn_dirty(ch, c, DIRTY_RELEASE);
+		}
+		e->error = conn_error(c, 0);
+		break;
+	case OB_CONNECTED:
 		e->error = conn_error(c, 0);
 		break;
 	}

@@ -315,6 +315,11 @@ int ob_shutdown(struct ob_channel *ch, ob_conn_t conn);
 // The application is done with the connection; conn is not valid any more and no event of it
 // follows. What was sent before still goes out, then a FIN; but when received bytes were not read
 // the connection is reset instead (RFC 1122 section 4.2.2.13). Needed for every connection, also after OB_CLOSED and after a failed connect.
+//
+// With OB_SO_LINGER and a LINGER_TIME of its own, an open connection gets one more event, OB_CLOSED with
+// its number and pointer: error 0 when all that was sent is acknowledged; -ETIMEDOUT when that was not
+// so within the time, and it was reset; or what ended it before. With a LINGER_TIME of 0 it is reset
+// at once.
 // Returns 0 or -EBADF.
 int ob_close(struct ob_channel *ch, ob_conn_t conn);
 

@@ -115,5 +115,6 @@ void suite_threads(void);
 void suite_wait(void);
 void suite_arena(void);
 void suite_http(void);
+void suite_settings(void);
 
 #endif

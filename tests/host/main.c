@@ -13,6 +13,7 @@ static const struct {
 	{"http", suite_http},
 	{"attach", suite_attach},
 	{"conn", suite_conn},
+	{"settings", suite_settings},
 	{"stream", suite_stream},
 	{"limits", suite_limits},
 	{"gone", suite_gone},

@@ -14,14 +14,35 @@ static struct ob_endpoint endpoint(uint32_t addr, uint16_t port)
 	return ep;
 }
 
+unsigned app_settings(const struct plan *p, struct ob_setting list[APP_SETTINGS])
+{
+	const struct ob_setting all[APP_SETTINGS] = {
+		{.option = OB_SO_NODELAY, .value = p->nodelay},
+		{.option = OB_SO_QUICKACK, .value = p->quickack},
+		{.option = OB_SO_KEEPALIVE_IDLE, .value = p->keepalive_s},
+		{.option = OB_SO_KEEPALIVE_INTERVAL, .value = p->keepalive_s > 0},
+		// Where connections may end, few are enough; else the wire is never dark so long.
+		{.option = OB_SO_KEEPALIVE_COUNT,
+			.value = p->keepalive_s ? p->give_up ? p->give_up : 127 : 0},
+		{.option = OB_SO_KEEPALIVE, .value = p->keepalive_s > 0},
+		{.option = OB_SO_USER_TIMEOUT, .value = p->user_timeout_ms},
+		{.option = OB_SO_LINGER_TIME, .value = p->linger_ms},
+	};
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < APP_SETTINGS; i++)
+		if (all[i].value)
+			list[n++] = all[i];
+	return n;
+}
+
 static void set_options(struct end *e)
 {
-	const struct plan *p = &e->host->node->sim->plan;
+	struct ob_setting list[APP_SETTINGS];
+	unsigned n = app_settings(&e->host->node->sim->plan, list);
 
-	if (p->nodelay)
-		ob_setopt(chan_of(e)->ch, e->conn, OB_SO_NODELAY, 1);
-	if (p->quickack)
-		ob_setopt(chan_of(e)->ch, e->conn, OB_SO_QUICKACK, 1);
+	for (unsigned i = 0; i < n; i++)
+		ob_setopt(chan_of(e)->ch, e->conn, list[i].option, list[i].value);
 }
 
 // Returns false when it has to be tried again.
@@ -227,6 +248,8 @@ static void event(struct chan *c, const struct ob_app_event *v)
 			connected(e, v->error);
 		break;
 	case OB_CLOSED:
+		if (e && e->over && v->error)
+			e->flow->may_fail = true; // its close lingered in vain
 		if (!e || !e->live)
 			break;
 		e->in_order = v->error == 0;

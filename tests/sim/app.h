@@ -28,6 +28,9 @@ static inline void chan_due(struct chan *c, uint64_t when)
 }
 
 // The application is done with this end.
+// What the plan sets of connections. Returns how many.
+#define APP_SETTINGS 8u
+unsigned app_settings(const struct plan *p, struct ob_setting list[APP_SETTINGS]);
 void app_end(struct end *e);
 void app_abort(struct end *e);
 void app_step(struct end *e); // everything that the end can do now

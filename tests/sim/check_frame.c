@@ -144,6 +144,8 @@ static void check_data(
 	int64_t off = (int64_t)max + (int32_t)(v->seq - (r->iss + 1 + (uint32_t)max));
 	bool fin = v->flags & TCP_FIN;
 
+	if (off == -1 && v->len == 0 && !fin && p->keepalive_s)
+		return; // the probe of a connection that has sent nothing yet
 	if (off < 0) {
 		wrong(n, v, "sent before the beginning");
 		return;

@@ -85,6 +85,24 @@ static void soft(struct node *n, uint32_t i, const struct shadow *now)
 		wrong(n, i, "soft state cannot be");
 }
 
+// A connection with keepalive has a timer whatever happens to its soft state; its settings are those
+// that its application made, or a part of them: one may not have been asked for yet.
+static void settings(struct node *n, uint32_t i)
+{
+	const struct plan *p = &n->sim->plan;
+	const struct tcp *t = &n->core->tcp;
+	const struct tcp_soft *s = tcp_soft_held(t, i);
+	bool keep = tcp_getopt(t, i, OB_OPT_KEEPALIVE);
+
+	if (keep && !(HARD_GET(n->st.recs[i].flags) & (REC_CLOSED | REC_ORPHAN))
+		&& !wheel_armed(&t->wheel, i))
+		wrong(n, i, "has keepalive and no timer");
+	if (s && s->settings != HARD_GET(n->st.settings_of[i]))
+		wrong(n, i, "its soft state has other settings");
+	if (keep && tcp_getopt(t, i, OB_OPT_KEEPALIVE_IDLE) != p->keepalive_s)
+		wrong(n, i, "keepalive is not as the application set it");
+}
+
 static void begin(struct node *n, uint32_t i, uint64_t life)
 {
 	struct shadow *sh = &n->shadow[i];
@@ -135,8 +153,10 @@ void check_record(struct node *n, uint32_t i)
 	now.rcv_edge = HARD_GET(r->rcv_edge);
 	now.ts_recent = HARD_GET(r->ts_recent);
 	order(n, i, &now);
-	if (REC_LIFE_PHASE(life) == REC_LIVE)
+	if (REC_LIFE_PHASE(life) == REC_LIVE) {
 		soft(n, i, &now);
+		settings(n, i);
+	}
 	*sh = now;
 	placed(n, i, chain_data_end(now.rcv_nxt));
 	state = tcp_state(r);

@@ -1,6 +1,7 @@
 // A host of the simulator: the real library, attached through the engine's real socket.
 #include <poll.h>
 
+#include "tests/sim/app.h"
 #include "tests/sim/lib_gone.h"
 #include "tests/sim/sim.h"
 
@@ -83,15 +84,18 @@ int host_open(struct host *h, struct node *n, unsigned number)
 void host_listen(struct host *h)
 {
 	struct sim *s = h->node->sim;
-	unsigned n = s->plan.listeners ? (unsigned)s->plan.listeners : 1;
+	unsigned n = s->plan.listeners ? (unsigned)s->plan.listeners : 1, n_set;
+	struct ob_setting list[APP_SETTINGS];
 
+	n_set = app_settings(&s->plan, list);
+	if (s->plan.req_entries && s->plan.req_entries <= 16)
+		n_set = 0; // no room for those of all listeners
 	for (unsigned l = 0; l < n; l++) {
 		struct ob_endpoint at = {.port = host_port(h->number, l)};
 
 		for (unsigned c = 0; c < h->n_chans; c++) {
-			struct ob_listen_opts o = {.size = sizeof(o),
-				.nodelay = s->plan.nodelay > 0,
-				.quickack = s->plan.quickack > 0};
+			struct ob_listen_opts o
+				= {.size = sizeof(o), .n_settings = n_set, .settings = list};
 			int r;
 
 			if (!s->plan.shared_port && c != l % h->n_chans)

@@ -169,6 +169,7 @@ static int configure(struct node *n, const struct plan *p, char *err, size_t err
 	or_else(&c->tcp_min_rto_us, p->min_rto_us, 200000);
 	or_else(&c->tcp_msl2_ms, p->msl2_ms, 100);
 	c->tcp_fin_wait2_ms = 2000;
+	c->tcp_linger = p->linger_ms > 0; // closes of APP_SETTINGS' time
 	if (p->give_up) {
 		c->tcp_data_retries = c->tcp_orphan_retries = p->give_up;
 		c->tcp_syn_retries = c->tcp_synack_retries = p->give_up;

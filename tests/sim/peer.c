@@ -27,7 +27,9 @@ void peer_over(struct pconn *c, int error)
 	struct sim *s = c->peer->sim;
 	struct end *e = c->end;
 
-	if (error && c->state != P_OPEN && (s->scarce || s->may_break))
+	if (error
+		&& ((c->state != P_OPEN && (s->scarce || s->may_break)) || s->plan.user_timeout_ms
+			|| s->plan.linger_ms))
 		c->flow->may_fail = true;
 	c->state = P_OVER;
 	c->rtx_at = c->ack_at = SIM_NEVER;

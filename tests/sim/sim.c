@@ -254,7 +254,8 @@ bool sim_run(struct sim *s, struct stats *stats, uint64_t seed, FILE *trace)
 	s->hash = seed;
 	plan_draw(&s->plan, seed);
 	s->end_us = s->now_us + s->plan.spread_us + s->plan.heal_us + LIMIT_US;
-	s->may_break = s->plan.give_up || s->plan.host_deaths;
+	s->may_break = s->plan.give_up || s->plan.host_deaths || s->plan.user_timeout_ms
+		|| s->plan.linger_ms;
 	s->scarce = s->plan.famines || s->plan.pieces || s->plan.soft || s->plan.backlog
 		|| s->plan.mbufs || s->plan.time_wait || s->plan.old_port
 		|| s->plan.arp; // a neighbour that stands still, or whose answer is lost
