@@ -115,6 +115,34 @@ static void test_target_bound(void)
 	CU_ASSERT_EQUAL(s.cwnd, was + was / 2);
 }
 
+// Section 4.2: "target = W_cubic(t + RTT)", reached with a window's worth of ACKs.
+static void test_target(void)
+{
+	start(1000);
+	event(CC_LOSS);
+	s.srtt_us = 2 * SEC;
+	acked(MSS);
+	c.now_us += 2 * SEC;
+	acked(s.cwnd);
+	CU_ASSERT(NEAR(s.cwnd, 1000 * window_at(1000, 700, 4), 0.001));
+}
+
+// Growth of less than a byte an ACK adds up: 504 bytes to go, a segment of a thousand each time.
+static void test_slow(void)
+{
+	uint32_t was;
+
+	start(1000);
+	event(CC_LOSS);
+	acked(MSS);
+	c.now_us += 8 * SEC;
+	s.cwnd = was = (uint32_t)(1000 * window_at(1000, 700, 8));
+	s.srtt_us = SEC;
+	for (int i = 0; i < 1000; i++)
+		acked(MSS);
+	CU_ASSERT(s.cwnd > was + 250 && s.cwnd < was + 504);
+}
+
 // Section 4.3: W_est = W_est + alpha * segments_acked / cwnd; alpha = 3 (1 - beta) / (1 + beta) until W_est
 // reaches cwnd_prior, then 1. With short round trips this is what counts.
 static void test_friendly(void)
@@ -284,6 +312,13 @@ static void test_bounds(void)
 		CU_ASSERT(s.cwnd >= was && s.cwnd <= CC_CWND_MAX);
 	}
 	CU_ASSERT_EQUAL(s.cwnd, CC_CWND_MAX);
+	// 2^22 ms behind K = 0: a cube of 66 bits
+	start(100);
+	s.ssthresh = s.cwnd;
+	acked(MSS);
+	c.now_us += (1ull << 22) * 1000;
+	acked(s.cwnd);
+	CU_ASSERT(NEAR(s.cwnd, 150 * MSS, 0.01));
 	start(2);
 	event(CC_LOSS);
 	for (int i = 0; i < 1000; i++) {
@@ -298,7 +333,9 @@ int main(void)
 	CU_TestInfo tests[] = {
 		{"what a congestion event means (4.6)", test_decrease},
 		{"the cubic function (4.2, 4.4, 4.5)", test_curve},
-		{"the target is bounded (4.2)", test_target_bound},
+		{"the target (4.2)", test_target},
+		{"it is bounded (4.2)", test_target_bound},
+		{"slow growth", test_slow},
 		{"the Reno-friendly region (4.3)", test_friendly},
 		{"fast convergence (4.7)", test_fast_convergence},
 		{"time-outs (4.8)", test_timeout},

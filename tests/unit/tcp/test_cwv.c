@@ -158,6 +158,10 @@ static void test_expiry(void)
 	path_round(b, &next, 1);
 	CU_ASSERT_EQUAL(soft(b)->cwnd, 10000);
 	CU_ASSERT_EQUAL(soft(b)->ssthresh, 30000);
+	soft(b)->cwnd = 15000;
+	advance(b, 700ull * SEC);
+	path_round(b, &next, 1);
+	CU_ASSERT_EQUAL(soft(b)->cwnd, 10000);
 	bench_free(b);
 }
 
