@@ -44,8 +44,8 @@ static inline bool ob_option_good(unsigned option, uint64_t value)
 {
 	static const struct {
 		uint32_t min, max;
-	} bounds[OB_OPT_N] = {
-#define X(name, unit, min, max, doc) [OB_OPT_##name] = {min, max},
+	} bounds[OB_OPT_N] = {{0, 0}, // in the order of the list
+#define X(name, unit, min, max, doc) {min, max},
 		OB_OPTION_LIST(X)
 #undef X
 	};
