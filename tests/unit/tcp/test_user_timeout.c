@@ -82,6 +82,25 @@ static void test_progress(void)
 	bench_free(b);
 }
 
+// A stream that never stands still, and of which something is outstanding all the time.
+static void test_stream(void)
+{
+	struct bench *b = bench_new();
+
+	establish(b, .mss = 1000, .wnd = 3000);
+	host_set(b, OB_OPT_USER_TIMEOUT, 2000);
+	host_send(b, 60000, 0);
+	for (int i = 1; i < 57; i++) {
+		advance(b, 100000);
+		flush(b);
+		inject(b, .ack = 1 + 1000 * i, .wnd = 3000);
+	}
+	expect_state(b, ESTABLISHED);
+	flush(b);
+	CU_ASSERT(near(lives(b), 2000));
+	bench_free(b);
+}
+
 // A peer that keeps its window closed is given up, although it answers.
 static void test_closed_window(void)
 {
@@ -208,6 +227,7 @@ int main(void)
 		{"data", test_data},
 		{"shorter than a time-out", test_short},
 		{"progress", test_progress},
+		{"a stream", test_stream},
 		{"a closed window", test_closed_window},
 		{"changed while it runs", test_changed},
 		{"R2", test_retries},
