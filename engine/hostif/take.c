@@ -21,7 +21,8 @@ static void aborts_ahead(struct call *x, uint32_t n)
 }
 
 // What requests ahead will touch: the entry of the far one, and, by what the near one says so far, its
-// slot and the beginning of its data. A wrong word of the host's makes for a useless prefetch.
+// slot and the beginning of its data. What the host writes there it may change meanwhile, so each word is
+// read once; a wrong one makes for a useless prefetch, of an address that need not be a pointer.
 static void prefetch_ahead(struct hostif_chan *c, uint32_t left)
 {
 	const struct host_mem *m = c->host->mem;
@@ -31,10 +32,13 @@ static void prefetch_ahead(struct hostif_chan *c, uint32_t left)
 	if (left > PREFETCH_AHEAD / 2) {
 		const struct ob_req *q = ob_ring_at(&c->req, PREFETCH_AHEAD / 2);
 
-		if (q->slot < c->host->n_slots)
-			rte_prefetch0(&c->host->slots[q->slot]);
-		if (q->op == OB_RQ_SEND)
-			rte_prefetch0(m->base + q->send.arena_off);
+		uint32_t slot = __atomic_load_n(&q->slot, __ATOMIC_RELAXED);
+		uint64_t off = __atomic_load_n(&q->send.arena_off, __ATOMIC_RELAXED);
+
+		if (slot < c->host->n_slots)
+			rte_prefetch0(&c->host->slots[slot]);
+		if (__atomic_load_n(&q->op, __ATOMIC_RELAXED) == OB_RQ_SEND)
+			rte_prefetch0((const void *)((uintptr_t)m->base + off));
 	}
 }
 

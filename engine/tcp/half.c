@@ -346,7 +346,7 @@ static bool syn_rcvd_acceptable(struct tcp *t, uint32_t id, const struct seg_in 
 	if (!dropped)
 		return true;
 	*dropped += 1;
-	if (net_limit_take(&t->challenge_limit, t->now_us))
+	if (answer_take(t, &half_soft_of(t, id)->answers))
 		half_ack(t, h, half_soft_of(t, id));
 	return false;
 }
@@ -379,7 +379,7 @@ static void syn_rcvd_input(struct tcp *t, uint32_t id, const struct seg_in *in)
 	if ((h->opts & OB_NEG_TS) && o.has_ts) {
 		if (seq_lt(o.ts_val, hs->ts_recent)) {
 			COUNT(t->cnt, drop_tcp_paws);
-			if (net_limit_take(&t->challenge_limit, t->now_us))
+			if (answer_take(t, &hs->answers))
 				half_ack(t, h, hs); // RFC 7323 section 5.3
 			return;
 		}

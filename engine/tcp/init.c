@@ -95,8 +95,6 @@ int tcp_init(struct tcp *t, const struct config *cfg, struct state *st, struct c
 	t->mss = (uint16_t)(cfg->tcp_mss < mtu - 40u ? cfg->tcp_mss : mtu - 40u);
 	t->cc = cc_find(cfg->tcp_congestion_control);
 	t->ecn = (uint8_t)ecn_mode(cfg);
-	t->challenge_limit = (struct net_limit){
-		.rate = cfg->tcp_challenge_rate, .tokens_us = SECOND_US, .last_us = now_us};
 	t->reset_limit = (struct net_limit){
 		.rate = cfg->tcp_reset_rate, .tokens_us = SECOND_US, .last_us = now_us};
 	randombytes_buf(&t->rand, sizeof(t->rand));

@@ -56,7 +56,7 @@ static bool step_sequence(struct tcp_rx *x)
 	// is answered, since it may be a keepalive.
 	if (x->start < nxt && nxt - x->start <= (int64_t)tcp_rcv_wnd(t) && end == x->start
 		&& !(x->in->flags & TCP_SYN)) {
-		if (net_limit_take(&t->challenge_limit, t->now_us))
+		if (answer_take(t, &slow_of(t, x->s)->answers))
 			conn_ack_now(t, x->s);
 		return true;
 	}
@@ -67,7 +67,7 @@ static bool step_sequence(struct tcp_rx *x)
 		COUNT(t->cnt, drop_tcp_window);
 	}
 	// What is old is acknowledged again; answers to empty ones are limited, lest two ends loop.
-	if (end > x->start || net_limit_take(&t->challenge_limit, t->now_us))
+	if (end > x->start || answer_take(t, &slow_of(t, x->s)->answers))
 		conn_ack_now(t, x->s);
 	return false;
 }

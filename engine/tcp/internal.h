@@ -237,7 +237,9 @@ void reply_reset_half(struct tcp *t, const struct half *h); // in SYN-RECEIVED
 // A bare ACK of no record. wnd: as on the wire; ts_ecr: NULL where timestamps are not in use.
 void reply_ack(struct tcp *t, const struct seg_tuple *k, uint32_t seq, uint32_t ack, uint16_t wnd,
 	const uint32_t *ts_ecr);
-bool challenge(struct tcp *t, struct tcp_soft *s); // RFC 5961, rate limited
+// One more answer to what does not belong to a connection, if tcp.challenge_rate lets it (counted).
+bool answer_take(struct tcp *t, struct tcp_answers *a);
+bool challenge(struct tcp *t, struct tcp_soft *s); // RFC 5961, limited as above
 void tw_input(struct tcp *t, struct tw *e, const struct seg_in *in);
 
 // output.c

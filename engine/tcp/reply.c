@@ -70,12 +70,24 @@ void reply_ack(struct tcp *t, const struct seg_tuple *k, uint32_t seq, uint32_t 
 	emit_bare(t, &s);
 }
 
-bool challenge(struct tcp *t, struct tcp_soft *s)
+bool answer_take(struct tcp *t, struct tcp_answers *a)
 {
-	if (!net_limit_take(&t->challenge_limit, t->now_us)) {
+	uint32_t second = (uint32_t)(t->now_us / 1000000);
+
+	if (a->second != second)
+		*a = (struct tcp_answers){.second = second};
+	if (a->n >= t->cfg->tcp_challenge_rate) {
 		COUNT(t->cnt, drop_tcp_challenge_limit);
 		return false;
 	}
+	a->n++;
+	return true;
+}
+
+bool challenge(struct tcp *t, struct tcp_soft *s)
+{
+	if (!answer_take(t, &slow_of(t, s)->answers))
+		return false;
 	COUNT(t->cnt, tcp_challenge_tx);
 	conn_ack_now(t, s);
 	return true;
@@ -106,6 +118,7 @@ static bool tw_newer(const struct tcp *t, const struct tw *e, const struct seg_i
 void tw_input(struct tcp *t, struct tw *e, const struct seg_in *in)
 {
 	uint32_t listener, snd_nxt, end = in->seq + in->len + !!(in->flags & TCP_FIN);
+	bool again;
 
 	if ((in->flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN) {
 		bool newer = tw_newer(t, e, in);
@@ -125,13 +138,14 @@ void tw_input(struct tcp *t, struct tw *e, const struct seg_in *in)
 	COUNT(t->cnt, drop_tw_segs);
 	if (in->flags & TCP_RST)
 		return;
-	// Their FIN again starts the time over; one from elsewhere, by which a stranger could keep the entry
-	// for ever, does not.
-	if ((in->flags & (TCP_FIN | TCP_ACK | TCP_SYN)) == (TCP_FIN | TCP_ACK) && end == e->rcv_nxt)
+	// The FIN of a peer whom our last ACK did not reach starts the time over, and has to be answered; one
+	// from elsewhere, by which a stranger could keep the entry for ever, does not.
+	again = (in->flags & (TCP_FIN | TCP_ACK | TCP_SYN)) == (TCP_FIN | TCP_ACK) && end == e->rcv_nxt;
+	if (again)
 		tw_add(t->tw, &in->t, e->snd_nxt, e->rcv_nxt, e->ts_recent, t->now_us);
 	else if (end == in->seq && !(in->flags & TCP_SYN) && in->seq == e->rcv_nxt)
 		return; // a plain ACK of our FIN, again
-	if (net_limit_take(&t->challenge_limit, t->now_us)) {
+	if (again || net_limit_take(&t->reset_limit, t->now_us)) {
 		struct tw *now = tw_find(t->tw, &in->t, t->now_us);
 
 		if (now)

@@ -116,6 +116,14 @@ struct tcp_soft {
 };
 static_assert(sizeof(struct tcp_soft) <= 192, "budget of an active connection");
 
+// How often what does not belong to a connection was answered in this second: a limit for each of
+// them, since one for all would let a peer silence the answers to others' keepalives, and tell it by
+// its own answers of theirs (RFC 5961 section 7, CVE-2016-5696).
+struct tcp_answers {
+	uint32_t second;
+	uint32_t n;
+};
+
 // Deadlines that few connections have, beside each soft state; meaningful with SOFT_SLOW. All in
 // microseconds, 0: none.
 struct tcp_slow {
@@ -127,6 +135,7 @@ struct tcp_slow {
 	uint64_t user_una;
 	uint64_t linger_at; // a close is over by then
 	uint8_t keep_probes; // not answered
+	struct tcp_answers answers; // with or without SOFT_SLOW
 };
 
 // Settings as they are in force, in the engine's own memory. Number 0: the configuration's.
@@ -147,6 +156,7 @@ struct tcp_half_soft {
 	uint8_t soft_error; // errno of an ICMP error
 	uint8_t queued; // its index is on the list half_out: outlives the entry
 	uint8_t spare;
+	struct tcp_answers answers;
 };
 
 // Upward calls.
@@ -251,7 +261,6 @@ struct tcp {
 	uint32_t *port_head;
 	struct tcp_listener_soft *lsoft;
 	uint16_t next_port;
-	struct net_limit challenge_limit;
 	struct net_limit reset_limit;
 	struct tcp_tw *tw;
 	const struct cc_ops *cc; // tcp.congestion_control

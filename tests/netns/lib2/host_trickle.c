@@ -77,5 +77,7 @@ int cmd_trickle(struct host_opts *o, int argc, char **argv)
 			host_check(-EBADMSG, "echo");
 		printf("echo after %.1f ms\n", (double)(host_now_us() - begun) / 1000);
 	}
+	ob_abort(ch, stuck);
+	ob_detach(h);
 	return 0;
 }

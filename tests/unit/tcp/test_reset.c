@@ -367,6 +367,36 @@ static void test_past_fin(void)
 	bench_free(b);
 }
 
+// A flood on one connection leaves another's keepalives their answers, and half-open ones theirs; there is
+// no common budget from which one could be told by another (RFC 5961 section 7).
+static void test_limits_apart(void)
+{
+	struct bench *b = bench_new();
+
+	b->cfg.tcp_challenge_rate = 3;
+	establish(b);
+	flush(b);
+	for (int i = 0; i < 1000; i++)
+		inject(b, .flags = TCP_SYN, .seq = 100);
+	CU_ASSERT_EQUAL(b->cap_tail - b->cap_head, 3);
+	CU_ASSERT_EQUAL(counter_delta(b, drop_tcp_challenge_limit), 997);
+	flush(b);
+	inject(b, .flags = TCP_SYN, .seq = 0, .mss = 1460, .sport = 77);
+	expect(b, .flags = TCP_SYN | TCP_ACK, .ack = 1, .sport = 77);
+	inject(b, .seq = 500000, .ack = 1, .sport = 77);
+	expect(b, .flags = TCP_ACK, .ack = 1, .sport = 77);
+	inject(b, .seq = 1, .ack = 1, .sport = 77); // established
+	flush(b);
+	for (int i = 0; i < 5; i++) // what asks whether it is alive
+		inject(b, .seq = 0, .ack = 1, .sport = 77);
+	CU_ASSERT_EQUAL(b->cap_tail - b->cap_head, 3);
+	flush(b);
+	advance(b, 1000000);
+	inject(b, .seq = 0, .ack = 1, .sport = 77);
+	expect(b, .flags = TCP_ACK, .ack = 1, .sport = 77);
+	bench_free(b);
+}
+
 int main(void)
 {
 	CU_TestInfo tests[] = {
@@ -383,6 +413,7 @@ int main(void)
 		{"malformed options", test_bad_options},
 		{"no connection, and LISTEN", test_no_connection},
 		{"limits", test_limits},
+		{"limits are each connection's", test_limits_apart},
 		{"data behind the FIN", test_past_fin},
 		CU_TEST_INFO_NULL,
 	};
