@@ -140,7 +140,8 @@ void tw_input(struct tcp *t, struct tw *e, const struct seg_in *in)
 		return;
 	// The FIN of a peer whom our last ACK did not reach starts the time over, and has to be answered; one
 	// from elsewhere, by which a stranger could keep the entry for ever, does not.
-	again = (in->flags & (TCP_FIN | TCP_ACK | TCP_SYN)) == (TCP_FIN | TCP_ACK) && end == e->rcv_nxt;
+	again = (in->flags & (TCP_FIN | TCP_ACK | TCP_SYN)) == (TCP_FIN | TCP_ACK)
+		&& end == e->rcv_nxt;
 	if (again)
 		tw_add(t->tw, &in->t, e->snd_nxt, e->rcv_nxt, e->ts_recent, t->now_us);
 	else if (end == in->seq && !(in->flags & TCP_SYN) && in->seq == e->rcv_nxt)
