@@ -175,7 +175,8 @@ static int do_connect(struct call *x)
 		.laddr = x->q.addr.laddr,
 		.raddr = x->q.addr.raddr,
 		.lport = x->q.addr.lport,
-		.rport = x->q.addr.rport};
+		.rport = x->q.addr.rport,
+		.ports_tried = &x->c->ports_tried};
 	struct hostif_slot *s;
 	uint32_t id;
 	int rc;
@@ -194,6 +195,7 @@ static int do_connect(struct call *x)
 	rc = port_allowed(x) ? tcp_connect(x->h->tcp, &o, &id) : -EACCES;
 	if (rc == -EAGAIN)
 		return rc;
+	x->c->ports_tried = 0;
 	s->gen = x->q.gen;
 	if (rc == 0)
 		s->id = id;

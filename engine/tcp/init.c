@@ -99,13 +99,13 @@ int tcp_init(struct tcp *t, const struct config *cfg, struct state *st, struct c
 		.rate = cfg->tcp_reset_rate, .tokens_us = SECOND_US, .last_us = now_us};
 	randombytes_buf(&t->rand, sizeof(t->rand));
 	t->rand |= 1;
-	t->next_port = (uint16_t)(cfg->tcp_port_min
-		+ randombytes_uniform((uint32_t)(cfg->tcp_port_max - cfg->tcp_port_min + 1)));
 	if (!t->cc)
 		return -EINVAL;
 	rc = arrays_create(t, cfg);
 	if (rc == 0)
 		rc = settings_init(t);
+	if (rc == 0)
+		rc = ports_init(&t->ports);
 	if (rc == 0)
 		rc = table_create(t);
 	if (rc == 0)
@@ -132,6 +132,7 @@ void tcp_fini(struct tcp *t)
 	free(t->cc_priv);
 	free(t->slow);
 	settings_fini(t);
+	ports_fini(&t->ports);
 	free(t->ecn_answered);
 	flight_fini(t);
 	free(t->soft_free);
@@ -152,4 +153,5 @@ void tcp_fini(struct tcp *t)
 void tcp_begin(struct tcp *t, uint64_t now_us)
 {
 	t->now_us = now_us;
+	ports_begin(&t->ports);
 }

@@ -2,6 +2,8 @@
 
 #include <sodium.h>
 
+#include "engine/base/seq.h"
+
 static_assert(crypto_shorthash_KEYBYTES == STATE_KEY_BYTES, "SipHash-2-4");
 static_assert(crypto_shorthash_siphashx24_KEYBYTES == STATE_KEY_BYTES, "SipHash-x-2-4");
 static_assert(crypto_shorthash_siphashx24_BYTES == 16, "a name fits in a TIME-WAIT entry");
@@ -20,6 +22,11 @@ uint32_t isn_make(const struct state_secrets *k, const struct seg_tuple *t, uint
 {
 	// RFC 6528 section 3: ISN = M + F(localip, localport, remoteip, remoteport, secretkey)
 	return (uint32_t)(now_us / 4) + hash32(k->isn, t);
+}
+
+uint32_t isn_beyond(uint32_t isn, uint32_t snd_nxt)
+{
+	return seq_gt(isn, snd_nxt) ? isn : snd_nxt + 1 + (isn & 0xffff);
 }
 
 uint32_t isn_ts_offset(const struct state_secrets *k, const struct seg_tuple *t)

@@ -13,7 +13,8 @@ static bool listener_live(const struct listener *l)
 // given before, or one that nobody listens to. Returns 0 when there is none.
 static uint16_t port_for(const struct tcp *t, const struct tcp_open *o)
 {
-	uint16_t p = t->next_port;
+	uint64_t n = t->cfg->tcp_port_max - t->cfg->tcp_port_min + 1;
+	uint16_t p = (uint16_t)(t->cfg->tcp_port_min + t->ports.listen_from % n);
 
 	for (uint32_t i = 0; i < t->st->hdr->n_listeners; i++) {
 		const struct listener *l = &t->st->listeners[i];
@@ -22,7 +23,7 @@ static uint16_t port_for(const struct tcp *t, const struct tcp_open *o)
 			&& l->number == o->number)
 			return l->lport;
 	}
-	for (uint64_t n = t->cfg->tcp_port_max - t->cfg->tcp_port_min + 1; n; n--) {
+	for (; n; n--) {
 		if (t->port_head[p] == STATE_NIL)
 			return p;
 		p = p >= t->cfg->tcp_port_max ? (uint16_t)t->cfg->tcp_port_min : p + 1;
@@ -170,8 +171,8 @@ void listen_syn(struct tcp *t, const struct seg_in *in, uint32_t listener, uint3
 	h = &t->st->half[id - t->n_conns];
 	hs = &t->half_soft[id - t->n_conns];
 	h->iss = isn_make(&t->st->hdr->secrets, &in->t, t->now_us);
-	if (iss_min && seq_leq(h->iss, iss_min))
-		h->iss = iss_min + 1 + (h->iss & 0xffff);
+	if (iss_min)
+		h->iss = isn_beyond(h->iss, iss_min);
 	h->irs = in->seq;
 	h->listener = (uint16_t)listener;
 	h->chan = l->chan;

@@ -120,6 +120,12 @@ uint32_t half_promote(struct tcp *t, uint32_t id, const struct seg_in *in)
 	COUNT_N(t->cnt, tcp_ecn_negotiated, !!(h->opts & OB_NEG_ECN));
 	if (!active)
 		COUNT(t->cnt, tcp_passive_open);
+	if (half_soft_of(t, id)->over_tw) {
+		struct tw *e = tw_find(t->tw, &k, t->now_us);
+
+		if (e)
+			tw_remove(t->tw, e);
+	}
 	half_drop(t, id); // takes the tuple out of the table
 	if (conn_insert(t, &k, conn) < 0)
 		COUNT(t->cnt, drop_syn_no_conn); // cannot be: the entry was just freed

@@ -5,27 +5,6 @@
 #include "engine/state/chain.h"
 #include "engine/tcp/internal.h"
 
-static bool port_free(const struct tcp *t, struct seg_tuple *k, uint16_t port)
-{
-	k->lport = port;
-	return conn_lookup(t, k) == TCP_NONE && !tw_find(t->tw, k, t->now_us);
-}
-
-// A local port that makes the tuple new, or 0 (RFC 6056: sequential from a random start).
-static uint16_t port_choose(struct tcp *t, struct seg_tuple *k)
-{
-	uint32_t n = (uint32_t)(t->cfg->tcp_port_max - t->cfg->tcp_port_min + 1);
-
-	for (uint32_t i = 0; i < n; i++) {
-		uint16_t p = t->next_port;
-
-		t->next_port = p >= t->cfg->tcp_port_max ? (uint16_t)t->cfg->tcp_port_min : p + 1;
-		if (t->port_head[p] == STATE_NIL && port_free(t, k, p))
-			return p;
-	}
-	return 0;
-}
-
 static bool unicast(const struct ob_addr *a)
 {
 	uint32_t first = a->b[12];
@@ -37,8 +16,10 @@ int tcp_connect(struct tcp *t, const struct tcp_open *o, uint32_t *id)
 {
 	struct seg_tuple k
 		= {.laddr = o->laddr, .raddr = o->raddr, .lport = o->lport, .rport = o->rport};
+	struct tw *tw = NULL;
+	uint32_t tried = 0;
 	struct half *h;
-	int rc;
+	int rc = 0;
 
 	if (!unicast(&o->raddr) || o->rport == 0)
 		return ob_addr_is_v4(&o->raddr) ? -EINVAL : -EAFNOSUPPORT;
@@ -46,15 +27,22 @@ int tcp_connect(struct tcp *t, const struct tcp_open *o, uint32_t *id)
 		k.laddr = t->cfg->addr;
 	else if (!ob_addr_eq(&o->laddr, &t->cfg->addr))
 		return -EADDRNOTAVAIL;
-	if (o->lport == 0 && port_choose(t, &k) == 0)
-		return -EADDRNOTAVAIL;
-	if (o->lport != 0 && !port_free(t, &k, o->lport))
-		return -EADDRINUSE;
-	rc = half_new(t, &k, o->host, id);
+	if (o->lport == 0)
+		rc = port_choose(t, &k, &tw, o->ports_tried ? o->ports_tried : &tried);
+	else if (!port_usable(t, &k, &tw))
+		rc = -EADDRINUSE;
+	if (rc == 0)
+		rc = half_new(t, &k, o->host, id);
 	if (rc)
 		return rc;
 	h = &t->st->half[*id - t->n_conns];
 	h->iss = isn_make(&t->st->hdr->secrets, &k, t->now_us);
+	if (tw) {
+		// Its entry stays until the new connection is there: another attempt goes by it again.
+		COUNT(t->cnt, tcp_tw_reopened);
+		h->iss = isn_beyond(h->iss, tw->snd_nxt);
+		half_soft_of(t, *id)->over_tw = 1;
+	}
 	h->mss = t->mss;
 	h->chan = o->chan;
 	h->opts = 0;

@@ -11,6 +11,7 @@
 #include "engine/net/net.h"
 #include "engine/state/hostmem.h"
 #include "engine/state/state.h"
+#include "engine/tcp/ports.h"
 #include "shared/option.h"
 
 // Connection ids: below n_conns a record, above it a half-open entry. Timers have the same numbers.
@@ -155,7 +156,7 @@ struct tcp_half_soft {
 	uint8_t retries;
 	uint8_t soft_error; // errno of an ICMP error
 	uint8_t queued; // its index is on the list half_out: outlives the entry
-	uint8_t spare;
+	uint8_t over_tw; // its tuple has a TIME-WAIT entry, which goes when it is established
 	struct tcp_answers answers;
 };
 
@@ -260,7 +261,7 @@ struct tcp {
 	// Listeners by port: head of a chain, or STATE_NIL.
 	uint32_t *port_head;
 	struct tcp_listener_soft *lsoft;
-	uint16_t next_port;
+	struct tcp_ports ports;
 	struct net_limit reset_limit;
 	struct tcp_tw *tw;
 	const struct cc_ops *cc; // tcp.congestion_control
@@ -303,14 +304,17 @@ struct tcp_open {
 	uint16_t lport;
 	uint16_t rport;
 	uint32_t backlog;
+	// connect without lport: how far the search for one came; 0 for a new request.
+	// NULL: it begins anew with each call, at another port
+	uint32_t *ports_tried;
 };
 
 // -EADDRINUSE another host listens there, -EADDRNOTAVAIL not our address or no port left, -ENFILE no
 // listener left.
 int tcp_listen(struct tcp *t, const struct tcp_open *o, uint32_t *listener);
 int tcp_unlisten(struct tcp *t, uint32_t listener);
-// -EADDRINUSE the tuple is taken, -EADDRNOTAVAIL not our address or no port left, -ENFILE no
-// half-open entry left, -EMFILE the host has its share of them, -EDQUOT its user has its
+// -EADDRINUSE the tuple is taken, -EADDRNOTAVAIL not our address or no port left, -EAGAIN the search
+// for a port goes on, -ENFILE no half-open entry left, -EMFILE the host has its share of them, -EDQUOT its user has its
 // connections, -EINVAL a destination that cannot be. The id is in *id.
 int tcp_connect(struct tcp *t, const struct tcp_open *o, uint32_t *id);
 // Of a record: `conn`. arena_off and len were checked against the host's arena.

@@ -235,6 +235,13 @@ struct tw *tw_find(struct tcp_tw *w, const struct seg_tuple *t, uint64_t now_us)
 	return i != STATE_NIL && remains(w, i) > 0 ? &w->st->tw[i] : NULL;
 }
 
+uint32_t tw_age_ms(const struct tcp_tw *w, const struct tw *e)
+{
+	int32_t age = (int32_t)w->msl2_ms - remains(w, (uint32_t)(e - w->st->tw));
+
+	return age > 0 ? (uint32_t)age : 0;
+}
+
 void tw_remove(struct tcp_tw *w, struct tw *e)
 {
 	drop(w, (uint32_t)(e - w->st->tw));

@@ -19,6 +19,8 @@ void tw_add(struct tcp_tw *w, const struct seg_tuple *t, uint32_t snd_nxt, uint3
 
 // The entry of a tuple, or NULL.
 struct tw *tw_find(struct tcp_tw *w, const struct seg_tuple *t, uint64_t now_us);
+// Milliseconds since it was entered, or since its time began again. After tw_find().
+uint32_t tw_age_ms(const struct tcp_tw *w, const struct tw *e);
 void tw_remove(struct tcp_tw *w, struct tw *e);
 
 // Drops what has expired; call once a turn, cheap when nothing has.

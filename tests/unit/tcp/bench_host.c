@@ -128,7 +128,7 @@ int host_connect(struct bench *b)
 
 int host_connect_from(struct bench *b, uint16_t lport)
 {
-	struct tcp_open o = {.lport = lport, .rport = PEER_PORT};
+	struct tcp_open o = {.lport = lport, .rport = PEER_PORT, .ports_tried = &b->ports_tried};
 	int rc;
 
 	bench_start(b);

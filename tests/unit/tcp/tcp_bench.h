@@ -106,6 +106,7 @@ struct bench {
 	uint64_t rd; // and consumed
 	unsigned notes; // TCP_EV_* since the last look
 	int connect_error;
+	uint32_t ports_tried; // of a connect without a port
 	unsigned n_freed;
 	unsigned commits_wrong; // segments that left without their commit
 	unsigned frees_wrong; // pieces freed while their record still owned what they hold
