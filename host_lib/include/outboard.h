@@ -24,6 +24,13 @@
 //   -EMFILE       the host has its share    -EDQUOT       the user has its share
 //   -ENFILE       out of connections        -ENOBUFS      out of buffers
 //   -ECONNABORTED this side reset it        -EADDRINUSE   the port is taken
+//   -ENETUNREACH  a router knows no way     -EPROTO       it does not speak TCP, or could not read
+//                 to its network                          our packet (ICMP)
+//   -EADDRNOTAVAIL `from` is not an address of the engine; or every local port is in use towards
+//                 this destination: try again when some of its connections have ended
+//   -EAFNOSUPPORT the engine does not speak IPv6 yet
+//   -EACCES       the user may not have the local port (limits of users in the configuration)
+//   -EIO          the engine found its record of the connection damaged
 //
 // Times are in microseconds; a negative time-out waits for ever and 0 not at all. Ports are in
 // host byte order. Addresses are 16 bytes: IPv6, or IPv4 mapped (::ffff:a.b.c.d).
