@@ -55,17 +55,22 @@ bool core_turn(struct ob_core *c)
 	return t.busy;
 }
 
+uint64_t core_next_us(const struct ob_core *c)
+{
+	uint64_t timer = tcp_next_us(&c->tcp), neigh = net_next_us(&c->net);
+
+	return timer < neigh ? timer : neigh;
+}
+
 // Adaptive: after idle_after_us without work, sleeps that double up to idle_sleep_us, cut short by
 // the next timer and by doorbells of hosts. The port is looked at after each.
 static void core_idle(struct ob_core *c)
 {
-	uint64_t next, timer, neigh;
+	uint64_t next;
 
 	if (c->now_us - c->busy_us < c->cfg->engine_idle_after_us)
 		return;
-	timer = tcp_next_us(&c->tcp);
-	neigh = net_next_us(&c->net);
-	next = timer < neigh ? timer : neigh;
+	next = core_next_us(c);
 	if (next <= c->now_us)
 		return;
 	c->sleep_us = c->sleep_us ? c->sleep_us * 2 : 32;

@@ -36,6 +36,9 @@ static inline uint64_t core_clock(const struct ob_core *c)
 	return clock_us(&c->st->hdr->clock, rte_rdtsc());
 }
 
+// No timer is due before: what a sleep may last.
+uint64_t core_next_us(const struct ob_core *c);
+
 static inline void turn_rx(struct ob_core *c, struct turn *t)
 {
 	t->tx_before = c->cnt.tx_pkts;

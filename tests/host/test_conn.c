@@ -251,6 +251,33 @@ static void connect_errors(void)
 	fake_stop(&f);
 }
 
+// A SEND that the engine refuses leaves a hole in the stream: the connection is reset, never closed in order.
+static void send_refused(void)
+{
+	struct fake f;
+	struct ob_host *h;
+	struct ob_channel *ch = fake_one(&f, &h);
+	struct ob_event refused = {.type = OB_EV_REFUSED, .req_op = OB_RQ_SEND, .gen = 1};
+	struct ob_req r;
+	ob_conn_t c;
+	int l = listening(&f, ch);
+
+	fake_accept(&f, 0, (uint32_t)l, 0, 1);
+	c = one(ch, OB_ACCEPTED).conn;
+	CU_ASSERT_EQUAL(ob_send(ch, c, "hello", 5, 0), 5);
+	ob_flush(ch);
+	fake_expect(&f, 0, OB_RQ_SEND);
+	refused.error = -EFAULT;
+	fake_event(&f, 0, &refused);
+	none(ch);
+	ob_flush(ch);
+	r = fake_expect(&f, 0, OB_RQ_ABORT);
+	CU_ASSERT(r.slot == 0 && r.gen == 1);
+	CU_ASSERT(fake_quiet(&f, 0));
+	ob_detach(h);
+	fake_stop(&f);
+}
+
 static void connect_slots(void)
 {
 	struct fake f;
@@ -447,6 +474,7 @@ void suite_conn(void)
 	CU_ADD_TEST(s, accepting);
 	CU_ADD_TEST(s, accept_after_unlisten);
 	CU_ADD_TEST(s, connect_errors);
+	CU_ADD_TEST(s, send_refused);
 	CU_ADD_TEST(s, connect_slots);
 	CU_ADD_TEST(s, closed_first);
 	CU_ADD_TEST(s, released_unreported);

@@ -345,6 +345,42 @@ static void test_failures(void)
 	teardown(&w, &p);
 }
 
+// Each refusal has its counter, and that one alone.
+static void test_refusals(void)
+{
+	static const struct {
+		uint8_t op;
+		int error;
+		enum counter_id counter;
+	} t[] = {
+		{OB_RQ_LISTEN, -EADDRINUSE, COUNTER_req_addr},
+		{OB_RQ_LISTEN, -EADDRNOTAVAIL, COUNTER_req_addr},
+		{OB_RQ_CONNECT, -EAFNOSUPPORT, COUNTER_req_addr},
+		{OB_RQ_LISTEN, -ENFILE, COUNTER_req_listen_full},
+		{OB_RQ_CONNECT, -ENFILE, COUNTER_req_half_full},
+	};
+	struct world w;
+	struct peer p;
+
+	setup(&w, &p);
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct ob_req q = {.op = t[i].op, .gen = 10 + (uint32_t)i, .addr.rport = 80};
+		uint64_t before = counter_read(&w.cnt, t[i].counter);
+
+		q.slot = t[i].op == OB_RQ_LISTEN ? 1 : 5;
+		q.addr.lport = 80;
+		script.answer = t[i].error;
+		counters_mark(&w);
+		peer_request(&p, &q);
+		world_turn(&w);
+		CU_ASSERT_EQUAL(peer_event(&p).error, t[i].error);
+		CU_ASSERT_EQUAL(counter_read(&w.cnt, t[i].counter) - before, 1);
+		CU_ASSERT_EQUAL(counters_rose(&w), 3); // and req_taken, ev_published
+	}
+	script.answer = 0;
+	teardown(&w, &p);
+}
+
 // TCP has no room now: the request stays, those behind it too, and other channels go on.
 static void test_put_off(void)
 {
@@ -505,6 +541,7 @@ int main(void)
 		{"good requests", test_good},
 		{"repeated requests", test_repeated},
 		{"failures that are nobody's fault", test_failures},
+		{"refusals counted", test_refusals},
 		{"put off", test_put_off},
 		{"burst and room", test_burst},
 		{"broken rings", test_protocol},

@@ -35,6 +35,7 @@ static void test_time_wait(void)
 	expect(b, .flags = TCP_ACK, .seq = 2, .ack = 2);
 	inject(b, .seq = 2, .ack = 2);
 	expect_none(b);
+	CU_ASSERT_EQUAL(b->cnt.drop_tw_segs, 6); // a FIN, three resets, data, an ACK
 	// Of old segments only some are answered; the FIN always is.
 	b->t.reset_limit.rate = 1;
 	for (unsigned i = 0; i < 3; i++) {

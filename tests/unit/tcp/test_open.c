@@ -301,6 +301,14 @@ static void test_icmp_established(void)
 	turn(b);
 	expect_state(b, ESTABLISHED);
 	e.error = -EMSGSIZE;
+	// Below what every link must carry (RFC 1191 section 3 has 68, RFC 9293 section 3.7.1 our 536): nobody
+	// may make us send dust.
+	e.mtu = 575;
+	e.seq = b->iss + 1;
+	tcp_icmp(&b->t, &e);
+	turn(b);
+	expect_none(b);
+	CU_ASSERT_EQUAL(tcp_soft(&b->t, b->conn)->snd_mss, 1460);
 	e.mtu = 1240;
 	e.seq = b->iss + 5000; // not in flight
 	tcp_icmp(&b->t, &e);

@@ -257,6 +257,28 @@ static void test_damaged_done(void)
 	bench_free(b);
 }
 
+// An ACK that was on its way when the soft state was lost says nothing new, and what it bears counts: how far
+// back it may be follows from the largest window, which is not known any more (RFC 5961 section 5.2).
+static void test_old_ack(void)
+{
+	struct bench *b = bench_new();
+
+	establish(b);
+	host_send(b, 1000, 0);
+	flush(b);
+	inject(b, .ack = 1001);
+	tcp_forget(&b->t, b->conn);
+	turn(b);
+	flush(b);
+	inject(b, .ack = 1, .len = 10);
+	CU_ASSERT_EQUAL(host_received(b), 10);
+	CU_ASSERT_EQUAL(b->cnt.drop_tcp_ack_range, 0);
+	b->rd = 0;
+	host_consume(b, 10);
+	flush(b);
+	bench_free(b);
+}
+
 int main(void)
 {
 	CU_TestInfo tests[] = {
@@ -267,6 +289,7 @@ int main(void)
 		{"damaged records", test_damaged},
 		{"a damaged record of a host that goes", test_damaged_host_gone},
 		{"a damaged record of a connection that is over", test_damaged_done},
+		{"an ACK from before", test_old_ack},
 		CU_TEST_INFO_NULL,
 	};
 
