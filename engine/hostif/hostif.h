@@ -53,6 +53,8 @@ struct hostif_chan {
 	uint32_t news_tail;
 	uint32_t failed_last; // last of a circle of failed connect slots, or SLOT_NIL
 	uint32_t bell_head; // the host's event head when it was last woken
+	uint32_t ahead_of; // the index of a send that waits
+	uint32_t ahead; // entries from there on that were looked at for aborts
 	uint32_t ports_tried; // for the connect at its head: see struct tcp_open
 	int bell; // our end of the doorbell
 	uint8_t index;

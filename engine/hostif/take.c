@@ -7,17 +7,26 @@
 #define ABORTS_AHEAD 1024u // entries looked at behind a send that waits
 
 // A send waits for descriptors. Only connections that end may give them back, so that aborts behind
-// it are done at once; they are silent repetitions when their turn comes.
+// it are done at once; they are silent repetitions when their turn comes. Each entry is looked at once
+// while the same send waits: what was no connection's then is none that holds a descriptor now.
 static void aborts_ahead(struct call *x, uint32_t n)
 {
 	struct call ahead = {.h = x->h, .host = x->host, .c = x->c};
+	struct hostif_chan *c = x->c;
+	uint32_t i = c->ahead_of == c->req.mine && c->ahead ? c->ahead : 1;
 
-	for (uint32_t i = 1; i < n && i < ABORTS_AHEAD; i++) {
-		memcpy(&ahead.q, ob_ring_at(&x->c->req, i), sizeof(ahead.q));
+	if (n > ABORTS_AHEAD)
+		n = ABORTS_AHEAD;
+	if (i < n)
+		COUNT_N(x->h->cnt, req_ahead, n - i);
+	for (; i < n; i++) {
+		memcpy(&ahead.q, ob_ring_at(&c->req, i), sizeof(ahead.q));
 		atomic_signal_fence(memory_order_seq_cst);
 		if (ahead.q.op == OB_RQ_ABORT)
 			request_abort(&ahead);
 	}
+	c->ahead_of = c->req.mine;
+	c->ahead = i;
 }
 
 // What requests ahead will touch: the entry of the far one, and, by what the near one says so far, its
