@@ -128,6 +128,7 @@ static void signals_install(struct control *c)
 	stop_on_signal = c;
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGHUP, &sa, NULL); // its terminal is gone
 	signal(SIGPIPE, SIG_IGN);
 }
 
@@ -151,7 +152,7 @@ static int engine_serve(struct engine *e)
 		return fail(e, "polling core");
 	}
 	log_info("%s serves at %s", e->cfg.engine_instance, e->control.path);
-	control_run(&e->control); // until SIGTERM or SIGINT
+	control_run(&e->control); // until SIGTERM, SIGINT or SIGHUP
 	atomic_store(&e->core->stop, true);
 	rte_eal_wait_lcore(lcore);
 	return 0;

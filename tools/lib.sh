@@ -293,7 +293,8 @@ engine_start() {
 	[ $# -gt 0 ] && shift
 	# shellcheck disable=SC2207
 	case " $* " in *" --no-huge "*) ;; *) eal=($(eal_memory)) ;; esac
-	[ ${#eal[@]} -eq 0 ] || warn "fewer than $OB_HUGE_MIN free 2 MB hugepages: engine with --no-huge"
+	[ ${#eal[@]} -eq 0 ] || warn "fewer than $OB_HUGE_MIN free 2 MB hugepages$(others_use_huge &&
+		echo ", because other processes use some, such as another engine"): engine with --no-huge"
 	eal+=("$@")
 	instance=$(instance_of "$config")
 	ENGINE_SOCKET=/run/outboard/$instance.sock

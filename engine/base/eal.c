@@ -243,8 +243,11 @@ int eal_start(struct eal_args *a, char *err, size_t err_bytes)
 	if (rte_eal_init(a->argc, argv) >= 0)
 		return 0;
 	r = rte_errno ? -rte_errno : -EIO;
-	snprintf(err, err_bytes, "EAL does not start: %s (its own lines above say more)",
-		strerror(-r));
+	snprintf(err, err_bytes, "EAL does not start: %s (its own lines above say more)%s",
+		strerror(-r),
+		geteuid() == 0 ? ""
+			       : ". It runs without root, which DPDK's memory and most ports need: "
+				 "start it as root");
 	return r;
 }
 

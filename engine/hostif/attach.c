@@ -92,7 +92,8 @@ static struct rte_device *port_device(const struct control *c)
 	return info.device;
 }
 
-// So that a port can send from the segment. A port that cannot reach it gets copies.
+// So that a port can send from the segment, once segments leave without a copy: today tcp_tx.c copies them
+// into packets of the engine's own. A port that cannot map it loses nothing by that.
 static void dma_map(const struct control *c, struct control_host *host)
 {
 	struct rte_device *dev = port_device(c);

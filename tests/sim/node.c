@@ -36,6 +36,7 @@ int nodes_start(unsigned job)
 	argv[9] = cpu;
 	if (rte_eal_init((int)(sizeof(argv) / sizeof(argv[0])) - 1, argv) < 0)
 		return rte_errno ? -rte_errno : -EIO;
+	rmdir(rte_eal_get_runtime_dir()); // nothing is ever in it
 	for (unsigned i = 0; i < SIM_NODES; i++) {
 		char name[16];
 
