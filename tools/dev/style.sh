@@ -101,7 +101,7 @@ check_sanitizers() {
 	build_sanitized || return 1
 	export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 	run meson test -C build-asan --no-rebuild --print-errorlogs --timeout-multiplier 5 \
-		--suite unit --suite host
+		--suite unit --suite host --no-suite wrap
 }
 # Every netns test, with engine, library and tools under ASan and UBSan. What these find goes to a file,
 # so that it counts also in a process whose exit status nobody looks at. One that is killed, as servers
