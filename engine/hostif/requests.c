@@ -55,7 +55,10 @@ static int refused(struct call *x, int rc)
 			COUNT(cnt, req_half_full);
 		break;
 	case -EMFILE:
-		COUNT(cnt, req_half_share);
+		if (x->q.op == OB_RQ_LISTEN)
+			COUNT(cnt, req_listen_share);
+		else
+			COUNT(cnt, req_half_share);
 		break;
 	case -EDQUOT:
 		COUNT(cnt, req_user_conns);

@@ -116,18 +116,39 @@ static bool rx_extend(
 	return true;
 }
 
+uint64_t chain_rx_end(const struct state *st, const struct rec *r, uint32_t *tail, uint64_t rcv_nxt)
+{
+	uint32_t head = HARD_GET(r->rcv_head);
+
+	if (head == STATE_NIL)
+		*tail = STATE_NIL;
+	else if (*tail == STATE_NIL)
+		*tail = chain_last(st, head);
+	return *tail == STATE_NIL ? chain_data_end(rcv_nxt) : end_of(&st->pieces[*tail]);
+}
+
+uint32_t chain_rx_room(const struct state *st, const struct host_mem *m)
+{
+	uint64_t room = m->n_free < st->n_free_pieces ? m->n_free : st->n_free_pieces;
+	uint64_t share = m->piece_share, most = share * st->n_free_pieces, k;
+
+	if (m->max_pieces) {
+		k = m->max_pieces > m->rx_pieces ? m->max_pieces - m->rx_pieces : 0;
+		room = k < room ? k : room;
+	}
+	if (share) { // has_share(), each one that is taken leaving one less
+		k = most > m->rx_pieces ? (most - m->rx_pieces + share) / (share + 1) : 0;
+		room = k < room ? k : room;
+	}
+	return (uint32_t)room;
+}
+
 uint32_t chain_rx_place(struct state *st, struct host_mem *m, struct rec *r, uint32_t *tail,
 	uint64_t rcv_nxt, uint64_t off, const uint8_t *data, uint32_t len)
 {
-	uint32_t head = HARD_GET(r->rcv_head);
+	uint64_t end = chain_rx_end(st, r, tail, rcv_nxt);
 	uint32_t i, done = 0;
-	uint64_t end;
 
-	if (head != STATE_NIL && *tail == STATE_NIL)
-		*tail = chain_last(st, head);
-	else if (head == STATE_NIL)
-		*tail = STATE_NIL;
-	end = *tail == STATE_NIL ? chain_data_end(rcv_nxt) : end_of(&st->pieces[*tail]);
 	i = *tail; // the common case: it begins in what was the last piece, or behind it
 	while (end < off + len && rx_extend(st, m, r, tail, end))
 		end = end_of(&st->pieces[*tail]);

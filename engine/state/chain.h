@@ -36,6 +36,13 @@ static inline uint64_t chain_data_end(uint64_t v)
 uint32_t chain_rx_place(struct state *st, struct host_mem *m, struct rec *r, uint32_t *tail,
 	uint64_t rcv_nxt, uint64_t off, const uint8_t *data, uint32_t len);
 
+// One past the last byte that the chain has room for; where it would begin when it is empty.
+uint64_t chain_rx_end(
+	const struct state *st, const struct rec *r, uint32_t *tail, uint64_t rcv_nxt);
+
+// How many more buffers the host could take now: there are so many, with descriptors within its share.
+uint32_t chain_rx_room(const struct state *st, const struct host_mem *m);
+
 // Frees the pieces that lie wholly below `consumed` (bounded here by the committed rcv_nxt).
 // placed: one past the highest byte that was placed, in order or not: when everything up to there
 // is consumed, the last piece goes too, though it has room. An idle connection holds no buffer.

@@ -7,6 +7,7 @@
 
 #include "engine/state/chain.h"
 #include "engine/tcp/ecn.h"
+#include "engine/tcp/ooo.h"
 
 struct seg_tuple rec_tuple(const struct rec *r)
 {
@@ -126,21 +127,13 @@ struct tcp_soft *soft_new(struct tcp *t, uint32_t conn)
 	return s;
 }
 
-static void ooo_drop(struct tcp *t, struct tcp_soft *s)
-{
-	if (s->ooo == STATE_NIL)
-		return;
-	t->ooo_free[t->n_ooo_free++] = s->ooo;
-	s->ooo = STATE_NIL;
-}
-
 void soft_drop(struct tcp *t, uint32_t conn)
 {
 	struct tcp_soft *s = tcp_soft_held(t, conn);
 
 	if (!s)
 		return;
-	ooo_drop(t, s);
+	ooo_put(t, s);
 	flight_drop(t, s);
 	s->conn = TCP_NONE;
 	t->soft_free[t->n_soft_free++] = t->soft_of[conn];
@@ -258,7 +251,7 @@ void tcp_forget(struct tcp *t, uint32_t conn)
 	next = s->notify_next;
 	notify = s->notify;
 	listed = s->flags & (SOFT_NOTIFY | SOFT_OUT | SOFT_DIRTY);
-	ooo_drop(t, s);
+	ooo_put(t, s);
 	flight_drop(t, s);
 	soft_clear(t, s, conn);
 	s->notify_next = next;
@@ -307,6 +300,7 @@ void conn_done(struct tcp *t, uint32_t conn, int error)
 	if (!s)
 		return; // only at a clean stop: the end of the socket tells the host
 	s->snd_tail = s->snd_cur = STATE_NIL;
+	ooo_forget(t, s); // nothing closes the gap any more
 	s->rtx_at = s->ack_at = s->soon_at = 0;
 	flight_drop(t, s);
 	s->flags &= ~(SOFT_ACK_NOW | SOFT_ACK_WAIT | SOFT_RTX_HEAD | SOFT_FORCE | SOFT_TLP_SEND

@@ -3,6 +3,7 @@
 
 #include "engine/state/chain.h"
 #include "engine/tcp/ecn.h"
+#include "engine/tcp/ooo.h"
 
 // One past the highest byte that was placed, in order or not.
 uint64_t rx_placed(const struct tcp *t, const struct tcp_soft *s)
@@ -31,23 +32,6 @@ static void take_fin(struct tcp_rx *x, uint64_t off)
 	if (x->s->rtx_at && our_fin_acked(x->s, HARD_GET(r->snd_wr)))
 		x->s->rtx_at = 0; // the limit of FIN-WAIT-2
 	conn_ack_now(x->t, x->s);
-}
-
-static void ooo_release(struct tcp *t, struct tcp_soft *s)
-{
-	t->ooo_free[t->n_ooo_free++] = s->ooo;
-	s->ooo = STATE_NIL;
-}
-
-static struct tcp_ooo *ooo_of(struct tcp *t, struct tcp_soft *s)
-{
-	if (s->ooo == STATE_NIL) {
-		if (t->n_ooo_free == 0)
-			return NULL;
-		s->ooo = t->ooo_free[--t->n_ooo_free];
-		memset(&t->ooo[s->ooo], 0, sizeof(t->ooo[0]));
-	}
-	return &t->ooo[s->ooo];
 }
 
 // How soon the peer hears of it (RFC 9293 section 3.8.6.3, RFC 5681 section 4.2).
@@ -89,26 +73,32 @@ void rx_duplicate(struct tcp_rx *x, int64_t start, int64_t end)
 // Data behind a gap: placed at its place, remembered softly (RFC 2018 allows forgetting it).
 static void out_of_order(struct tcp_rx *x, const uint8_t *data, uint32_t len, bool fin)
 {
+	uint64_t start = (uint64_t)x->start, end = start + len;
+	uint32_t placed = 0;
 	struct tcp *t = x->t;
 	struct tcp_soft *s = x->s;
-	struct tcp_ooo *o = ooo_of(t, s);
-	uint32_t placed = 0;
+	struct tcp_ooo *o;
 
 	conn_ack_now(t, s); // RFC 5681 section 4.2: at once
+	if (len && !ooo_room(t, s, start, end)) {
+		COUNT(t->cnt, drop_tcp_ooo_buffers);
+		return;
+	}
+	o = ooo_get(t, s);
 	if (!o) {
 		COUNT(t->cnt, drop_tcp_ooo_full);
 		return;
 	}
 	if (len) {
-		uint64_t from = (uint64_t)x->start, to = from + len;
+		uint64_t from = start, to = end;
 
 		if (ooo_holds(o, &from, &to))
 			rx_duplicate(x, (int64_t)from, (int64_t)to);
-		placed = t->ops->place(t->ops->ctx, s, (uint64_t)x->start, data, len);
+		placed = t->ops->place(t->ops->ctx, s, start, data, len);
 	}
 	if (placed < len)
-		no_buffer(x);
-	if (placed && !ooo_add(o, (uint64_t)x->start, (uint64_t)x->start + placed)) {
+		COUNT(t->cnt, drop_tcp_ooo_buffers);
+	if (placed && !ooo_add(o, start, start + placed)) {
 		COUNT(t->cnt, drop_tcp_ooo_full);
 		placed = 0;
 	} else if (placed) {
@@ -116,20 +106,31 @@ static void out_of_order(struct tcp_rx *x, const uint8_t *data, uint32_t len, bo
 	}
 	if (fin && placed == len)
 		o->fin = (uint64_t)x->end + 1; // 0 says none
-	if (o->n == 0 && o->fin == 0)
-		ooo_release(t, s);
+	ooo_settle(t, s);
+}
+
+// As much as there is room for. Data in order goes before data that the peer will send again.
+static uint32_t place(struct tcp_rx *x, const uint8_t *data, uint32_t len)
+{
+	const struct tcp_ops *ops = x->t->ops;
+	struct tcp_soft *s = x->s;
+	uint32_t n = len ? ops->place(ops->ctx, s, s->rcv_nxt, data, len) : 0;
+
+	if (unlikely(n < len) && ooo_yield(x->t, s, s->rcv_nxt + len))
+		n += ops->place(ops->ctx, s, s->rcv_nxt + n, data + n, len - n);
+	if (n < len)
+		no_buffer(x);
+	return n;
 }
 
 static void in_order(struct tcp_rx *x, const uint8_t *data, uint32_t len, bool fin)
 {
 	struct tcp *t = x->t;
 	struct tcp_soft *s = x->s;
-	uint32_t placed = len ? t->ops->place(t->ops->ctx, s, s->rcv_nxt, data, len) : 0;
+	uint32_t placed = place(x, data, len);
 	bool had_gap = s->ooo != STATE_NIL;
 	uint64_t end;
 
-	if (placed < len)
-		no_buffer(x);
 	COUNT_N(t->cnt, tcp_rx_bytes, placed);
 	end = s->rcv_nxt + placed;
 	fin = fin && placed == len;
@@ -140,8 +141,6 @@ static void in_order(struct tcp_rx *x, const uint8_t *data, uint32_t len, bool f
 		COUNT_N(t->cnt, tcp_rx_bytes, whole - end);
 		end = whole;
 		fin = fin || (o->fin && o->fin - 1 == end);
-		if (o->n == 0 && (fin || o->fin == 0))
-			ooo_release(t, s);
 	}
 	if (end != s->rcv_nxt) {
 		s->rcv_nxt = end;
@@ -151,6 +150,9 @@ static void in_order(struct tcp_rx *x, const uint8_t *data, uint32_t len, bool f
 	}
 	if (fin)
 		take_fin(x, end);
+	if (had_gap)
+		ooo_settle(t, s);
+	ooo_reserve(t, x->r->host);
 	list_dirty(t, s);
 	if (!(rec_flags(x->r) & REC_ORPHAN))
 		t->ops->notify(t->ops->ctx, s, TCP_EV_DATA);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "engine/tcp/ecn.h"
+#include "engine/tcp/ooo.h"
 
 #define SECOND_US 1000000u
 
@@ -51,8 +52,6 @@ static int arrays_create(struct tcp *t, const struct config *cfg)
 	t->slow = calloc(t->n_soft, sizeof(*t->slow));
 	t->ecn_answered = calloc(t->n_soft, sizeof(*t->ecn_answered));
 	t->half_soft = calloc(t->n_half, sizeof(*t->half_soft));
-	t->ooo = calloc(cfg->limits_ooo, sizeof(*t->ooo));
-	t->ooo_free = index_array((uint32_t)cfg->limits_ooo, true);
 	// A record that is freed within a turn leaves a stale entry, which is skipped. It comes back only
 	// by a segment that promotes a half-open entry, and of these a turn has no more than a burst.
 	t->dirty.ids = index_array(2 * t->n_conns + PROMOTED_MAX, false);
@@ -63,13 +62,13 @@ static int arrays_create(struct tcp *t, const struct config *cfg)
 	t->host_conns = calloc(cfg->limits_hosts, sizeof(*t->host_conns));
 	t->host_half = calloc(cfg->limits_hosts, sizeof(*t->host_half));
 	t->user_conns = calloc(cfg->limits_hosts, sizeof(*t->user_conns));
+	t->host_listeners = calloc(cfg->limits_hosts, sizeof(*t->host_listeners));
 	if (!t->soft_of || !t->soft || !t->soft_free || !t->cc_priv || !t->ecn_answered || !t->slow
-		|| !t->half_soft || !t->ooo || !t->ooo_free || !t->dirty.ids || !t->out.ids
-		|| !t->half_out.ids || !t->port_head || !t->lsoft || !t->host_conns || !t->host_half
-		|| !t->user_conns)
+		|| !t->half_soft || !t->dirty.ids || !t->out.ids || !t->half_out.ids
+		|| !t->port_head || !t->lsoft || !t->host_conns || !t->host_half || !t->user_conns
+		|| !t->host_listeners)
 		return -ENOMEM;
 	t->n_soft_free = t->n_soft;
-	t->n_ooo_free = (uint32_t)cfg->limits_ooo;
 	for (uint32_t i = 0; i < t->n_soft; i++)
 		t->soft[i].conn = TCP_NONE;
 	return 0;
@@ -111,6 +110,8 @@ int tcp_init(struct tcp *t, const struct config *cfg, struct state *st, struct c
 	if (rc == 0)
 		rc = flight_init(t);
 	if (rc == 0)
+		rc = ooo_init(t);
+	if (rc == 0)
 		rc = wheel_init(&t->wheel, t->n_conns + t->n_half, now_us);
 	if (rc == 0) {
 		t->tw = tw_create(st, cnt, (uint32_t)cfg->tcp_msl2_ms, now_us);
@@ -137,8 +138,7 @@ void tcp_fini(struct tcp *t)
 	flight_fini(t);
 	free(t->soft_free);
 	free(t->half_soft);
-	free(t->ooo);
-	free(t->ooo_free);
+	ooo_fini(t);
 	free(t->dirty.ids);
 	free(t->out.ids);
 	free(t->half_out.ids);
@@ -147,6 +147,7 @@ void tcp_fini(struct tcp *t)
 	free(t->host_conns);
 	free(t->host_half);
 	free(t->user_conns);
+	free(t->host_listeners);
 	memset(t, 0, sizeof(*t));
 }
 

@@ -171,6 +171,7 @@ uint32_t half_promote(struct tcp *t, uint32_t id, const struct seg_in *in);
 // its share, -EDQUOT its user has its connections. Of records: 0, -ENFILE or -EMFILE.
 int share_half(const struct tcp *t, uint16_t host);
 int share_rec(const struct tcp *t, uint16_t host);
+int share_listener(const struct tcp *t, uint16_t host); // the same of listeners
 // Whether who has `have` of something may have one more, with n_free left.
 bool share_of(const struct tcp *t, uint32_t have, uint32_t n_free);
 void share_half_add(struct tcp *t, uint16_t host);
@@ -224,6 +225,8 @@ bool sack_duplicate(struct tcp_rx *x); // the ACK bears a D-SACK: sets x->dsack_
 void sack_input(struct tcp_rx *x, struct flight_news *n);
 void sack_owe_duplicate(struct tcp *t, struct tcp_soft *s, uint64_t start, uint64_t end);
 void sack_turn_end(struct tcp *t);
+// What lies at or past `nxt` is not held any more: a D-SACK of it would say that it is.
+void sack_forget(struct tcp *t, struct tcp_soft *s, uint64_t nxt);
 void sack_blocks(struct tcp *t, struct tcp_soft *s, const struct rec *r, struct tcp_opts *opt);
 
 // ack.c: false when the segment goes no further

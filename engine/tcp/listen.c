@@ -36,6 +36,7 @@ int tcp_listen(struct tcp *t, const struct tcp_open *o, uint32_t *listener)
 	uint16_t lport = o->lport ? o->lport : port_for(t, o);
 	uint32_t free_at = STATE_NIL;
 	struct listener *l;
+	int rc;
 
 	if (lport == 0)
 		return -EADDRNOTAVAIL;
@@ -58,11 +59,16 @@ int tcp_listen(struct tcp *t, const struct tcp_open *o, uint32_t *listener)
 		if (l->chan == o->chan)
 			return -EADDRINUSE;
 	}
+	rc = share_listener(t, o->host);
+	if (rc)
+		return rc;
 	for (uint32_t i = 0; i < t->st->hdr->n_listeners && free_at == STATE_NIL; i++)
 		if (!listener_live(&t->st->listeners[i]))
 			free_at = i;
 	if (free_at == STATE_NIL)
 		return -ENFILE;
+	t->host_listeners[o->host]++;
+	t->n_listeners_used++;
 	l = &t->st->listeners[free_at];
 	l->laddr = o->laddr;
 	l->lport = lport;
@@ -102,6 +108,8 @@ int tcp_unlisten(struct tcp *t, uint32_t listener)
 		at = &t->lsoft[*at].next;
 	*at = t->lsoft[listener].next;
 	HARD_SET(l->life, rec_life(REC_LIFE_GEN(HARD_GET(l->life)), 0, REC_FREE));
+	t->host_listeners[l->host]--;
+	t->n_listeners_used--;
 	settings_end(t, &l->settings);
 	return 0;
 }

@@ -3,7 +3,7 @@
 #include <errno.h>
 
 #include "engine/state/chain.h"
-#include "engine/tcp/internal.h"
+#include "engine/tcp/ooo.h"
 
 static bool unicast(const struct ob_addr *a)
 {
@@ -109,6 +109,8 @@ int tcp_consumed(struct tcp *t, uint32_t conn, uint64_t off)
 		return -EALREADY;
 	s->rcv_consumed = off;
 	chain_rx_release(t->st, &t->mem[r->host], r, &s->rcv_tail, off, rx_placed(t, s));
+	if (s->ooo != STATE_NIL)
+		ooo_file(t, s, false);
 	if (!over(r) && !(s->rcv_nxt & STATE_FIN) && edge_worth(t, s, r))
 		conn_ack_now(t, s);
 	return 0;

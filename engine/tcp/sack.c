@@ -95,6 +95,15 @@ static bool dsack_take(struct tcp *t, struct tcp_soft *s, struct tcp_dsack *d)
 	return false;
 }
 
+void sack_forget(struct tcp *t, struct tcp_soft *s, uint64_t nxt)
+{
+	for (uint32_t i = 0; (s->flags & SOFT_DSACK) && i < t->n_dsacks; i++)
+		if (t->dsacks[i].conn == s->conn && t->dsacks[i].end > nxt) {
+			t->dsacks[i].conn = TCP_NONE;
+			s->flags &= ~SOFT_DSACK;
+		}
+}
+
 void sack_turn_end(struct tcp *t)
 {
 	for (uint32_t i = 0; i < t->n_dsacks; i++) {

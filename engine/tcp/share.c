@@ -31,6 +31,15 @@ int share_rec(const struct tcp *t, uint16_t host)
 											 : -EMFILE;
 }
 
+int share_listener(const struct tcp *t, uint16_t host)
+{
+	uint32_t n_free = t->st->hdr->n_listeners - t->n_listeners_used;
+
+	if (n_free == 0)
+		return -ENFILE;
+	return share_of(t, t->host_listeners[host], n_free) ? 0 : -EMFILE;
+}
+
 void share_half_add(struct tcp *t, uint16_t host)
 {
 	t->host_half[host]++;

@@ -192,6 +192,8 @@ struct tcp_listener_soft {
 };
 
 struct tcp_ooo;
+struct ooo_node;
+struct ooo_host;
 struct tcp_flight;
 struct tcp_range;
 struct cc_ops;
@@ -241,6 +243,8 @@ struct tcp {
 	struct tcp_ooo *ooo;
 	uint32_t n_ooo_free;
 	uint32_t *ooo_free;
+	struct ooo_node *ooo_node; // beside each of ooo (ooo.h)
+	struct ooo_host *ooo_host; // by host
 	// Scoreboards (flight.h)
 	struct tcp_flight *flights;
 	uint32_t *flight_next; // links free ones
@@ -270,6 +274,8 @@ struct tcp {
 	uint32_t *host_conns; // records and half-open entries by host
 	uint32_t *host_half; // of them half-open
 	uint32_t *user_conns; // the same as host_conns, by host_mem.account
+	uint32_t *host_listeners;
+	uint32_t n_listeners_used;
 	uint32_t n_half_used;
 	uint32_t n_orphans;
 	uint64_t rand; // soft randomness (amnesia)
@@ -310,7 +316,7 @@ struct tcp_open {
 };
 
 // -EADDRINUSE another host listens there, -EADDRNOTAVAIL not our address or no port left, -ENFILE no
-// listener left.
+// listener left, -EMFILE the host has its share of them.
 int tcp_listen(struct tcp *t, const struct tcp_open *o, uint32_t *listener);
 int tcp_unlisten(struct tcp *t, uint32_t listener);
 // -EADDRINUSE the tuple is taken, -EADDRNOTAVAIL not our address or no port left, -EAGAIN the search

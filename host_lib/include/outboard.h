@@ -254,8 +254,8 @@ struct ob_listen_opts {
 // handshakes that may be under way at once; 0: the engine's default. opts may be NULL.
 //
 // Returns the listener's number (0 or more); OB_LISTENING follows, with -EADDRINUSE,
-// -EADDRNOTAVAIL (not an address of the engine), -EACCES or -ENFILE if it failed, after which the
-// number is no longer valid. Or -EAGAIN the request ring is full; -ENFILE the channel has no
+// -EADDRNOTAVAIL (not an address of the engine), -EACCES, -EMFILE or -ENFILE if it failed, after
+// which the number is no longer valid. Or -EAGAIN the request ring is full; -ENFILE the channel has no
 // listener number left; -EINVAL; -EPIPE.
 int ob_listen(struct ob_channel *ch, const struct ob_endpoint *at, unsigned int backlog,
 	const struct ob_listen_opts *opts);

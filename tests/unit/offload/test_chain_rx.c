@@ -93,6 +93,37 @@ static void test_exhaustion(void)
 	world_close(&w);
 }
 
+// What the host could take is what it gets, buffer by buffer, whichever bound is the nearest.
+static void test_room(void)
+{
+	static const struct {
+		uint32_t bufs, pieces, max, share;
+	} t[] = {{24, 64, 0, 0}, {24, 7, 0, 0}, {24, 64, 9, 0}, {24, 10, 0, 4}, {24, 11, 0, 1},
+		{24, 12, 0, 3}, {24, 1, 0, 1}, {5, 64, 9, 4}, {24, 0, 9, 4}};
+
+	for (unsigned i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct world w;
+		uint32_t room, off = 0, pieces;
+
+		world_open(&w);
+		pieces = w.st.n_free_pieces;
+		w.m.n_free = t[i].bufs;
+		w.st.n_free_pieces = t[i].pieces;
+		w.m.max_pieces = t[i].max;
+		w.m.piece_share = t[i].share;
+		for (room = chain_rx_room(&w.st, &w.m); room; room--, off += BUF) {
+			CU_ASSERT_EQUAL(world_put(&w, off, BUF), BUF);
+			CU_ASSERT_EQUAL(chain_rx_room(&w.st, &w.m), room - 1);
+		}
+		CU_ASSERT_EQUAL(world_put(&w, off, 1), 0);
+		CU_ASSERT(off > 0 || t[i].pieces == 0);
+		CU_ASSERT_EQUAL(chain_rx_end(&w.st, w.r, &w.s.rcv_tail, 0), off);
+		w.st.n_free_pieces += pieces - t[i].pieces;
+		w.m.n_free += BUFS - t[i].bufs;
+		world_close(&w);
+	}
+}
+
 static void test_trim(void)
 {
 	struct world w;
@@ -216,6 +247,7 @@ int main(int argc, char **argv)
 		{"out of order", test_out_of_order},
 		{"release is bounded by the commit", test_release_bounded},
 		{"exhaustion", test_exhaustion},
+		{"room", test_room},
 		{"trim", test_trim},
 		{"spans", test_spans},
 		{"random", test_rx_random},

@@ -90,9 +90,9 @@ static void test_listens(void)
 	CU_ASSERT_EQUAL(listen_at(b, 0, 0, 5, 0), 0);
 	CU_ASSERT(b->st.listeners[b->listener].lport >= b->cfg.tcp_port_min);
 	CU_ASSERT_EQUAL(listen_at(b, 0, 0, 5, 0), -EALREADY);
-	for (uint16_t i = 6; i < 11; i++)
+	for (uint16_t i = 6; i < 10; i++)
 		CU_ASSERT_EQUAL(listen_at(b, 0, 0, i, 0), 0);
-	CU_ASSERT_EQUAL(listen_at(b, 0, 0, 11, 0), -ENFILE);
+	CU_ASSERT_EQUAL(listen_at(b, 0, 0, 10, 0), -EMFILE); // its share
 	bench_free(b);
 }
 

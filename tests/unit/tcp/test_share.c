@@ -175,6 +175,29 @@ static void test_pairs(void)
 	two_close(&w);
 }
 
+// Listeners: of the bench's eight one host gets seven, and there is one for the next.
+static void test_listeners(void)
+{
+	struct tcp_open o = {.gen = 1};
+	uint32_t listener, first = 0, n = 0;
+	struct two w;
+	int rc;
+
+	two_open(&w, 4);
+	for (o.lport = 100; (rc = tcp_listen(&w.b->t, &o, &listener)) == 0; o.lport++, n++)
+		first = n ? first : listener;
+	CU_ASSERT_EQUAL(rc, -EMFILE);
+	CU_ASSERT_EQUAL(n, 7);
+	o.host = 1;
+	CU_ASSERT_EQUAL(tcp_listen(&w.b->t, &o, &listener), 0);
+	o.lport++;
+	CU_ASSERT_EQUAL(tcp_listen(&w.b->t, &o, &listener), -ENFILE);
+	// What was given up is another's.
+	CU_ASSERT_EQUAL(tcp_unlisten(&w.b->t, first), 0);
+	CU_ASSERT_EQUAL(tcp_listen(&w.b->t, &o, &listener), 0);
+	two_close(&w);
+}
+
 // Two hosts of one user have one account, whoever of them takes from it.
 static void test_user(void)
 {
@@ -219,6 +242,7 @@ int main(void)
 		{"a mass of connects", test_connects},
 		{"a flood of SYNs", test_flood},
 		{"connections", test_conns},
+		{"listeners", test_listeners},
 		{"connects and aborts in one turn", test_pairs},
 		{"the account of a user", test_user},
 		{"a small MSS", test_small_mss},
