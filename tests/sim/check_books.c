@@ -1,6 +1,6 @@
 // What must add up: pieces, buffers, records and soft states are either free or reached, once; and
 // at the end all of them are free.
-#include "engine/tcp/timewait.h"
+#include "engine/tcp/ooo.h"
 #include "tests/sim/check.h"
 
 #define BUFS_MAX 8192u
@@ -60,6 +60,39 @@ static void host_books(struct node *n, const struct books *b, uint32_t i)
 	}
 }
 
+// What lies behind a gap is on its host's lists, and nothing else takes buffers behind rcv_nxt: or
+// nobody would find it when they are few.
+static void ooo_books(struct node *n)
+{
+	const struct tcp *t = &n->core->tcp;
+	uint32_t listed = 0, tables = 0;
+
+	for (uint32_t i = 0; i < n->core->hostif.n_hosts; i++) {
+		tables += t->ooo_host[i].n;
+		for (unsigned k = 0; k < OOO_CLASSES; k++)
+			for (uint32_t at = t->ooo_host[i].lists[k].oldest; at != STATE_NIL;
+				at = t->ooo_node[at].next) {
+				const struct tcp_soft *s = tcp_soft_held(t, t->ooo_node[at].conn);
+
+				if (++listed > n->cfg.limits_ooo || !s || s->ooo != at)
+					wrong(n, "a table is listed for one that has it not", i,
+						at);
+				if (listed > n->cfg.limits_ooo)
+					return;
+			}
+	}
+	if (listed != tables || tables + t->n_ooo_free != n->cfg.limits_ooo)
+		wrong(n, "out-of-order tables in use, and listed", tables, listed);
+	for (uint32_t i = 0; i < t->n_soft; i++) {
+		const struct tcp_soft *s = &t->soft[i];
+
+		if (s->conn != TCP_NONE && s->ooo == STATE_NIL && s->rcv_tail != STATE_NIL
+			&& HARD_GET(tcp_rec(t, s->conn)->rcv_head) != STATE_NIL
+			&& n->st.pieces[s->rcv_tail].start >= rcv_data_end(s->rcv_nxt))
+			wrong(n, "buffers behind rcv_nxt without a table", s->conn, s->rcv_tail);
+	}
+}
+
 static void count(struct node *n, struct books *b)
 {
 	static uint8_t seen[8192];
@@ -103,6 +136,7 @@ void check_books(struct node *n)
 		wrong(n, "soft states in use or free, and all", b.soft + t->n_soft_free, t->n_soft);
 	if (b.half != t->n_half_used || b.half + n->st.n_free_half != n->st.hdr->n_half)
 		wrong(n, "half-open entries in use, and counted", b.half, t->n_half_used);
+	ooo_books(n);
 	for (uint32_t i = 0; i < n->core->hostif.n_active; i++)
 		host_books(n, &b, n->core->hostif.active[i]->index);
 }
@@ -133,7 +167,9 @@ void check_end(struct node *n)
 	for (uint32_t i = 0; i < n->st.hdr->n_listeners; i++)
 		listeners += REC_LIFE_PHASE(HARD_GET(n->st.listeners[i].life)) != REC_FREE;
 	for (uint32_t i = 0; i < n->core->hostif.n_hosts; i++)
-		conns += t->host_conns[i] + t->host_half[i] + t->user_conns[i];
+		conns += t->host_conns[i] + t->host_half[i] + t->user_conns[i]
+			+ t->host_listeners[i];
+	listeners += t->n_listeners_used;
 	if (listeners || conns || t->n_orphans)
 		wrong(n, "listeners, and shares of hosts or orphans, are left", listeners,
 			conns + t->n_orphans);

@@ -26,6 +26,7 @@ enum manner {
 	OVERLAP = 128,
 	DUP_ACK = 256,
 	NEAR_WRAP = 512,
+	SPARSE = 1024,
 };
 
 enum pstate { P_NONE, P_SYN_SENT, P_SYN_RCVD, P_OPEN, P_OVER };

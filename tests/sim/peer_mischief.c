@@ -133,6 +133,25 @@ static void outside(struct pconn *c)
 	peer_send(c, &s);
 }
 
+// A byte far ahead of the rest: it wants room for all that lies between.
+static void sparse(struct pconn *c)
+{
+	uint64_t most = flow_limit(c->end) < c->edge ? flow_limit(c->end) : c->edge;
+	struct pseg s = {.ack = c->rcv_nxt, .flags = TCP_ACK, .len = 1};
+
+	if (most < c->snd_nxt + 2 || c->fin_at == c->rcv_nxt)
+		return;
+	s.off = draw_range(&c->peer->draw, (c->snd_nxt + most) / 2, most - 1);
+	if (s.off == c->snd_nxt)
+		return;
+	if (c->snd_max < s.off + 1)
+		c->snd_max = s.off + 1;
+	if (c->end->sent < c->snd_max)
+		c->end->sent = c->snd_max;
+	FIRED(c->peer->sim, peer_sparse);
+	peer_send(c, &s);
+}
+
 void peer_mischief(struct pconn *c)
 {
 	struct peer *p = c->peer;
@@ -153,6 +172,8 @@ void peer_mischief(struct pconn *c)
 		old_time(c);
 	if (peer_manner(p, OUTSIDE) && draw_odds(&p->draw, 100000))
 		outside(c);
+	if (peer_manner(p, SPARSE) && draw_odds(&p->draw, 200000))
+		sparse(c);
 	if (peer_manner(p, DUP_ACK) && draw_odds(&p->draw, 50000)) {
 		for (unsigned i = draw_below(&p->draw, 6) + 1; i; i--)
 			peer_ack(c);

@@ -126,7 +126,7 @@ struct peer *peer_open(struct sim *s)
 	p->sim = s;
 	p->addr = s->nodes[1].addr;
 	p->draw = draw_stream(s->plan.seed, "peer", 0);
-	p->manners = (unsigned)draw64(&p->draw) & 1023u;
+	p->manners = (unsigned)draw64(&p->draw) & 2047u;
 	memcpy(p->station.mac, "\x02\0\0\0\0\2", 6);
 	p->station.ctx = p;
 	p->station.arrive = peer_arrive;

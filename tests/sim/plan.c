@@ -45,6 +45,24 @@ int plan_fix(const char *assignment)
 	return -EINVAL;
 }
 
+// What is out of order is more than there is room for.
+static void crowd(struct plan *p)
+{
+	p->hosts = p->spread_us = p->soft = p->rcv_wnd = p->pieces = 0;
+	p->write_bytes = p->read_bytes = p->sndbuf_bytes = p->backlog = 0;
+	p->kinds = 1u << 1 | 1u << 3; // streams up, and both ways (flow.c)
+	p->flows = 24;
+	p->max_bytes = 100000;
+	p->init_cwnd = 40;
+	p->delay_us = 20000;
+	p->rx_bufs = 40;
+	p->rx_buf_bytes = 1024;
+	p->ooo = 6;
+	p->loss_ppm = 80000;
+	if (p->heal_us < 3000000)
+		p->heal_us = 3000000;
+}
+
 void plan_draw(struct plan *p, uint64_t seed)
 {
 	static_assert(sizeof(*p) == (DIMS + 1) * sizeof(uint64_t), "numbers only");
@@ -55,6 +73,8 @@ void plan_draw(struct plan *p, uint64_t seed)
 
 		*value(p, i) = in_force ? draw_log(&d, dims[i].lo, dims[i].hi) : 0;
 	}
+	if (p->crowd)
+		crowd(p);
 	for (unsigned i = 0; i < n_fixes; i++)
 		*value(p, fixes[i].dim) = fixes[i].value;
 }

@@ -49,7 +49,8 @@
 	X(peer_outside, "peer: segments outside the window")                                       \
 	X(peer_overlap, "peer: overlapping retransmissions")                                       \
 	X(peer_wrap, "peer: sequence numbers wrapped")                                             \
-	X(peer_dup_ack, "peer: duplicate ACKs for nothing")
+	X(peer_dup_ack, "peer: duplicate ACKs for nothing")                                        \
+	X(peer_sparse, "peer: a byte far ahead of the rest")
 
 enum fault_id {
 #define X(name, doc) FAULT_##name,
