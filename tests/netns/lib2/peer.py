@@ -14,15 +14,21 @@
   peer.py victims ADDRESS PORT COUNT      transfers both ways until all are reset; prints "ready"
   peer.py collect ADDRESS PORT BYTES COUNT
                                           what obt-host farewell sends has to come, and its end
+  peer.py sparse ADDRESS PORT COUNT OFFSET
+                                          so many connections, on each a byte, and one so far ahead of what
+                                          comes next with nothing before it; prints "ready"
   peer.py syns ADDRESS PORT COUNT SOURCE  bare SYNs from addresses SOURCE, SOURCE+1, ...
 """
 
+import fcntl
 import random
+import resource
 import select
 import signal
 import socket
 import struct
 import sys
+import termios
 import threading
 import time
 
@@ -227,6 +233,36 @@ def checksum(data):
     return ~total & 0xFFFF
 
 
+def sparse(address, port, count, offset):
+    """The connections are the kernel's, the bytes are not: it would send nothing ahead of the rest."""
+    repair, repair_queue, queue_seq = 19, 20, 21  # TCP_REPAIR and its like
+    recv_queue, send_queue = 1, 2
+    resource.setrlimit(resource.RLIMIT_NOFILE, (int(count) + 100, int(count) + 100))
+    raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    dst = socket.inet_aton(address)
+    kept = [socket.create_connection((address, int(port)), 10) for _ in range(int(count))]
+    for sock in kept:
+        sock.sendall(b"G")
+    for sock in kept:
+        src = socket.inet_aton(sock.getsockname()[0])
+        while struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)))[0]:
+            time.sleep(0.001)  # until it is acknowledged: then the whole window is open
+        seq = []
+        sock.setsockopt(socket.IPPROTO_TCP, repair, 1)
+        for queue in send_queue, recv_queue:
+            sock.setsockopt(socket.IPPROTO_TCP, repair_queue, queue)
+            seq.append(sock.getsockopt(socket.IPPROTO_TCP, queue_seq) & 0xFFFFFFFF)
+        sock.setsockopt(socket.IPPROTO_TCP, repair, -1)
+        seq[0] = (seq[0] + int(offset)) & 0xFFFFFFFF
+        tcp = struct.pack("!HHIIBBHHH", sock.getsockname()[1], int(port), *seq, 5 << 4, 0x18, 1000, 0, 0) + b"x"
+        pseudo = src + dst + struct.pack("!BBH", 0, 6, len(tcp))
+        tcp = tcp[:16] + struct.pack("!H", checksum(pseudo + tcp)) + tcp[18:]
+        ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(tcp), 0, 0, 64, 6, 0, src, dst)
+        raw.sendto(ip + tcp, (address, 0))
+    print("ready", flush=True)
+    signal.pause()
+
+
 def syns(address, port, count, source):
     """Through a raw socket, so that the kernel's TCP knows nothing of them."""
     raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
@@ -242,5 +278,5 @@ def syns(address, port, count, source):
 
 
 if __name__ == "__main__":
-    commands = {f.__name__: f for f in (refused, udp, listen, stall, knock, serve, hold, idle, echo, stream, victims, collect, syns)}
+    commands = {f.__name__: f for f in (refused, udp, listen, stall, knock, serve, hold, idle, echo, stream, victims, collect, sparse, syns)}
     commands[sys.argv[1]](*sys.argv[2:])
