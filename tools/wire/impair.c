@@ -97,6 +97,25 @@ static void limiter_advance(struct impair *im, uint64_t now_ns)
 	}
 }
 
+// When a frame that comes now has left the rate limiter.
+static uint64_t limiter_pass(struct impair *im, uint32_t len_bytes, uint64_t now_ns)
+{
+	// Bits over megabits a second are microseconds.
+	uint64_t takes_ns = (uint64_t)len_bytes * 8 * 1000 / im->conf.rate_mbps;
+	struct impair_stats *st = &im->stats;
+
+	if (st->rate_span_ns == 0)
+		im->rate_since_ns = now_ns;
+	im->link_free_ns = (im->link_free_ns > now_ns ? im->link_free_ns : now_ns) + takes_ns;
+	st->queue_wait_ns += im->link_free_ns - now_ns;
+	st->rate_busy_ns += takes_ns;
+	st->rate_span_ns = im->link_free_ns - im->rate_since_ns;
+	// The queue summed over time is the waits summed over frames.
+	if (st->rate_span_ns)
+		st->queue_mean_pkts = (st->queue_wait_ns + st->rate_span_ns / 2) / st->rate_span_ns;
+	return im->link_free_ns;
+}
+
 // Through the rate limiter into the delay. Both are known on entry, so one queue serves for both.
 static void enqueue(struct impair *im, struct impair_pkt *pkt, uint64_t now_ns)
 {
@@ -113,14 +132,7 @@ static void enqueue(struct impair *im, struct impair_pkt *pkt, uint64_t now_ns)
 	if (conf->rate_mbps && conf->ce_queue_pkts && im->waiting_pkts >= conf->ce_queue_pkts
 		&& frame_mark_ce(pkt->data, pkt->len_bytes))
 		im->stats.ce_pkts++;
-	pkt->depart_ns = now_ns;
-	if (conf->rate_mbps) {
-		if (im->link_free_ns > now_ns)
-			pkt->depart_ns = im->link_free_ns;
-		// Bits over megabits a second are microseconds.
-		pkt->depart_ns += (uint64_t)pkt->len_bytes * 8 * 1000 / conf->rate_mbps;
-		im->link_free_ns = pkt->depart_ns;
-	}
+	pkt->depart_ns = conf->rate_mbps ? limiter_pass(im, pkt->len_bytes, now_ns) : now_ns;
 	if (conf->jitter_us)
 		extra_us = rng_next(&im->jitter) % (conf->jitter_us + 1);
 	pkt->due_ns = pkt->depart_ns + (conf->delay_us + extra_us) * 1000;

@@ -38,6 +38,12 @@ struct impair_stats {
 	uint64_t ce_pkts;
 	uint64_t queue_drop_pkts;
 	uint64_t queue_max_pkts;
+	// Of the rate limiter, up to the departure of the last frame that has come: what all frames together
+	// spent in it, how long it was sending, and since when it has been in use.
+	uint64_t queue_wait_ns;
+	uint64_t rate_busy_ns;
+	uint64_t rate_span_ns;
+	uint64_t queue_mean_pkts; // over that span, with the frame being sent; rounded
 };
 
 // A frame on its way.
@@ -69,6 +75,7 @@ struct impair {
 	uint64_t waiting_pkts;
 	uint64_t queued_pkts; // held and queue together
 	uint64_t link_free_ns; // the rate limiter is busy until then
+	uint64_t rate_since_ns; // its first frame came then
 };
 
 // A well mixed 64-bit number; streams of different seeds are unrelated.

@@ -18,6 +18,10 @@
 	X(ce_pkts, im->stats.ce_pkts)                                                              \
 	X(queue_drop_pkts, im->stats.queue_drop_pkts)                                              \
 	X(queue_max_pkts, im->stats.queue_max_pkts)                                                \
+	X(queue_mean_pkts, im->stats.queue_mean_pkts)                                              \
+	X(queue_wait_ns, im->stats.queue_wait_ns)                                                  \
+	X(rate_busy_ns, im->stats.rate_busy_ns)                                                    \
+	X(rate_span_ns, im->stats.rate_span_ns)                                                    \
 	X(queued_pkts, im->queued_pkts)                                                            \
 	X(tx_pending_pkts, out->tx_pending_pkts)                                                   \
 	X(tx_error_pkts, out->tx_error_pkts)                                                       \

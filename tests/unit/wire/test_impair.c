@@ -346,6 +346,39 @@ static void test_rate_and_queue(void)
 	CU_ASSERT_EQUAL(im.queued_pkts, 0);
 }
 
+// What the limiter tells of its queue: exact, whenever the relay looks.
+static void test_mean_queue(void)
+{
+	struct impair_conf conf = good;
+	struct impair im;
+	const struct impair_stats *st = &im.stats;
+
+	conf.rate_mbps = 48; // 10 us a frame
+	conf.queue_pkts = 4;
+	impair_init(&im, &conf, 1, 0);
+	CU_ASSERT_EQUAL(st->queue_mean_pkts, 0);
+	// 4, 3, 2 and 1 of them for 10 us each; the fifth is dropped.
+	for (uint32_t i = 0; i < 5; i++)
+		push(&im, i, MS);
+	CU_ASSERT_EQUAL(st->queue_wait_ns, 100 * US);
+	CU_ASSERT_EQUAL(st->rate_busy_ns, 40 * US);
+	CU_ASSERT_EQUAL(st->rate_span_ns, 40 * US);
+	CU_ASSERT_EQUAL(st->queue_mean_pkts, 3); // 2.5
+	// Idle for 50 us, then one more: 110 us of waiting in 100 us.
+	push(&im, 5, MS + 90 * US);
+	CU_ASSERT_EQUAL(st->queue_wait_ns, 110 * US);
+	CU_ASSERT_EQUAL(st->rate_busy_ns, 50 * US);
+	CU_ASSERT_EQUAL(st->rate_span_ns, 100 * US);
+	CU_ASSERT_EQUAL(st->queue_mean_pkts, 1);
+	impair_free(&im);
+
+	conf.rate_mbps = 0; // no limiter, no figures
+	impair_init(&im, &conf, 1, 0);
+	push(&im, 0, MS);
+	CU_ASSERT_EQUAL(st->queue_wait_ns + st->rate_busy_ns + st->rate_span_ns, 0);
+	impair_free(&im);
+}
+
 // The frame that finds so many waiting is marked, as DCTCP's switches do (RFC 8257 section 3.1).
 static void test_marks_of_a_queue(void)
 {
@@ -475,6 +508,7 @@ int main(void)
 		{"a CE mark on IPv6", test_ce_ipv6},
 		{"delay and jitter keep the order", test_delay_and_jitter_keep_order},
 		{"rate and queue", test_rate_and_queue},
+		{"the mean of a queue", test_mean_queue},
 		{"marks of a queue", test_marks_of_a_queue},
 		{"a delayed frame is not in the queue", test_delay_is_not_in_the_queue},
 		{"the books balance", test_books_balance},
