@@ -281,6 +281,7 @@ engine_ready_or_gone() { pid_gone "$2" || unix_listens "$1" "$2"; }
 
 # engine_start NAME CONFIG [ENGINE ARGS...] [-- EAL ARGS...]: in namespace NAME-eng; returns when its
 # socket accepts. Sets ENGINE_PID, ENGINE_SOCKET, ENGINE_LOG. ENGINE_CPUS, if set, is its CPU list.
+# ENGINE_NS, if set, is its namespace in place of NAME-eng.
 # ENGINE_READY, if set, is a command to wait for in place of the socket (a standby has none yet).
 engine_start() {
 	local name=$1 config=$2 instance
@@ -301,7 +302,7 @@ engine_start() {
 	ENGINE_LOG=${OB_LOG_DIR:-$(dirname "$config")}/engine-$instance.$((++ob_engines)).log
 	cleanup_push instance_clean "$instance"
 	[ ${#eal[@]} -eq 0 ] || args+=(-- "${eal[@]}")
-	spawn "$ENGINE_LOG" ip netns exec "$name-eng" ${ENGINE_CPUS:+taskset -c "$ENGINE_CPUS"} \
+	spawn "$ENGINE_LOG" ip netns exec "${ENGINE_NS:-$name-eng}" ${ENGINE_CPUS:+taskset -c "$ENGINE_CPUS"} \
 		"$OB_BIN/outboard-engine" --config "$config" "${args[@]}"
 	ENGINE_PID=$SPAWN_PID
 	if [ -n "${ENGINE_READY:-}" ]; then
