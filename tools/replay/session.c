@@ -318,9 +318,10 @@ static bool seg_fits(struct sessions *s, const struct session *c, struct seg *g,
 		note(s->notes, NOTE_STRANGE, g->frame, "sequence numbers far from the session's");
 		return false;
 	}
-	if (!(g->flags & TCP_SYN) && g->off < (g->len ? 0 : SYN_OFFSET)) {
+	if (!(g->flags & TCP_SYN) && g->off < (g->len || g->flags & TCP_FIN ? 0 : SYN_OFFSET)) {
 		note(s->notes, NOTE_BEFORE_START, g->frame, "bytes of before the first segment");
-		if (g->off + (int64_t)g->len <= 0 && !(g->flags & TCP_FIN))
+		// All of it, its FIN too.
+		if (g->off + (int64_t)g->len + !!(g->flags & TCP_FIN) <= 0)
 			return false;
 		*skip = (uint32_t)-g->off;
 		g->len -= *skip;

@@ -81,6 +81,33 @@ static void no_beginning(void)
 	fix_free(f);
 }
 
+// The capture began during the close: a retransmission that ends before its first byte says nothing.
+static void fin_of_before(void)
+{
+	struct fix fix, *f = &fix;
+	const struct flow *c;
+
+	fix_init(f);
+	C(.seq = 300, .ack = 700, .flags = TCP_ACK);
+	S(.seq = 700, .ack = 300, .flags = TCP_ACK);
+	C(.seq = 199, .ack = 700, .flags = TCP_ACK | TCP_FIN, .len = 100);
+	C(.seq = 299, .ack = 700, .flags = TCP_ACK | TCP_FIN);
+	S(.seq = 700, .ack = 300, .flags = TCP_ACK);
+	CU_ASSERT(sessions_finish(&f->s) == 0);
+	c = &f->s.at[0].flow[CLIENT];
+	CU_ASSERT(f->notes.of[NOTE_BEFORE_START].count == 2);
+	CU_ASSERT(c->stream.len == 0 && c->made_up == 0 && c->fin == NO_OFFSET && c->segs == 1);
+	fix_free(f);
+	// One byte later it is the FIN of offset 0, and the last of what was to come.
+	fix_init(f);
+	C(.seq = 300, .ack = 700, .flags = TCP_ACK);
+	C(.seq = 200, .ack = 700, .flags = TCP_ACK | TCP_FIN, .len = 100);
+	CU_ASSERT(sessions_finish(&f->s) == 0);
+	c = &f->s.at[0].flow[CLIENT];
+	CU_ASSERT(c->stream.len == 0 && c->fin == 0 && c->segs == 2);
+	fix_free(f);
+}
+
 static void unanswered_and_one_sided(void)
 {
 	struct fix fix, *f = &fix;
@@ -127,6 +154,7 @@ void suite_session(void)
 	CU_add_test(s, "a tuple that is used again", tuple_again);
 	CU_add_test(s, "numbers that wrap", wraps);
 	CU_add_test(s, "one without a beginning", no_beginning);
+	CU_add_test(s, "a FIN of before the beginning", fin_of_before);
 	CU_add_test(s, "unanswered, one-sided", unanswered_and_one_sided);
 	CU_add_test(s, "damaged and cut segments", damaged_and_cut);
 }
