@@ -218,6 +218,7 @@ static void input_burst(struct tcp *t, struct seg_in *segs, unsigned n)
 			continue;
 		for (unsigned line = 0; line < sizeof(*s); line += 64)
 			__builtin_prefetch((const uint8_t *)s + line, 1);
+		__builtin_prefetch(cwv_line(t, s), 1); // every ACK of new data counts there
 	}
 	for (unsigned i = 0; i < n; i++) {
 		uint32_t id = hits >> i & 1 ? (uint32_t)(uintptr_t)data[i] : TCP_NONE;

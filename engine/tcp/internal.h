@@ -93,6 +93,13 @@ static inline struct rtt_bounds tcp_rtt_bounds(const struct tcp *t, const struct
 	return (struct rtt_bounds){v[OB_OPT_MIN_RTO], v[OB_OPT_MAX_RTO], v[OB_OPT_INIT_RTO]};
 }
 
+// Where each ACK and what leaves is counted for the validation of cwnd; the rest of that struct is touched
+// only while the window is in use.
+static inline const void *cwv_line(const struct tcp *t, const struct tcp_soft *s)
+{
+	return &t->cc_priv[s - t->soft];
+}
+
 static inline struct tcp_slow *slow_of(const struct tcp *t, const struct tcp_soft *s)
 {
 	return &t->slow[s - t->soft];
