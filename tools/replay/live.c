@@ -110,6 +110,24 @@ bool live_complete(const struct live *l)
 	return l->host_closed || l->ours->fin == NO_OFFSET || l->theirs->fin == NO_OFFSET;
 }
 
+// What live_complete() misses when no step is left.
+static const char *missing_at_end(const struct live *l)
+{
+	if (l->dead)
+		return "the application to hear of the reset";
+	if (l->cue < l->plan->n_cues)
+		return "the application to send";
+	if (l->map.received < flow_total(l->theirs))
+		return "the engine to send the rest";
+	if (l->acked < flow_total(l->ours))
+		return "the engine to acknowledge the rest";
+	if (l->host_read < l->ours->stream.len)
+		return "the application to get the rest";
+	if (l->ours->fin != NO_OFFSET && !l->peer_closed)
+		return "the application to hear of the FIN";
+	return "the engine to end the connection";
+}
+
 const char *live_state(const struct live *l, char *text, size_t bytes)
 {
 	const struct plan *p = l->plan;
@@ -124,11 +142,14 @@ const char *live_state(const struct live *l, char *text, size_t bytes)
 		[WAIT_WINDOW] = "the engine's window",
 		[WAIT_END] = "",
 	};
-	char step[120] = "all segments were sent";
+	char step[120];
 
 	if (g)
 		snprintf(step, sizeof(step), "frame %llu waits for %s",
 			(unsigned long long)g->frame, waits[l->wait]);
+	else
+		snprintf(step, sizeof(step), "all segments were sent, waits for %s",
+			missing_at_end(l));
 	snprintf(text, bytes,
 		"%s; from the engine %lld of %lld bytes, acknowledged %lld of %lld, read %lld",
 		step, (long long)l->map.received, (long long)flow_total(l->theirs),

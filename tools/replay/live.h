@@ -77,6 +77,7 @@ struct live {
 	uint16_t engine_mss;
 	int64_t snd_max; // the end of what was sent, SYN and FIN counted
 	int64_t ack_sent;
+	bool ack_again; // what was acknowledged came again: the engine has not got that ACK
 	uint32_t ts_val;
 	struct spans came; // of the engine's stream
 	struct span *arrivals; // of its segments past ack_sent, in order

@@ -128,6 +128,8 @@ static void take_stream(struct live *l, struct env *env, const struct packet *p,
 	env->totals.engine_again += before == l->map.received && at.end <= before;
 	if (at.end > l->ack_sent)
 		remember_arrival(l, at);
+	else
+		l->ack_again = true;
 	l->moved_ns = l->heard_ns = env->now_ns;
 	if (l->map.received > before || l->map.received_max > before_max)
 		live_moved(l, env);

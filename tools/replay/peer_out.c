@@ -100,6 +100,8 @@ static void put(
 		l->ack_sent = o->ack_off;
 		forget_arrivals(l);
 	}
+	if (o->ack_off != NO_OFFSET && o->ack_off >= l->ack_sent)
+		l->ack_again = false;
 	if (o->flags & TCP_RST)
 		l->dead = l->rst_sent = true;
 }
@@ -202,23 +204,43 @@ static uint64_t later(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-// The engine waits for an acknowledgement that the file does not have, or not yet.
-static uint64_t ack_by_itself(struct live *l, struct env *env)
+// No more than was acknowledged before (RFC 9293 section 3.10.7.4, first; in TIME-WAIT eighth).
+static void send_ack_again(struct live *l, struct env *env)
+{
+	struct live_map as_before = l->map;
+	struct out_seg o;
+
+	as_before.received = l->ack_sent;
+	map_own_ack(&as_before, l->snd_max, l->ts_val, &o);
+	put(l, env, &o, l->snd_max, 0);
+}
+
+// Whether what has come and is not acknowledged may be, without a step of the file.
+static bool may_acknowledge(const struct live *l)
 {
 	const struct step *st = next_step(l);
-	uint64_t at = later(l->heard_ns, l->blocked_ns) + ACK_AFTER * MS;
 
-	if (!l->have_irs || l->dead || l->map.received <= l->ack_sent)
-		return UINT64_MAX;
-	if (l->wait != WAIT_END && l->wait != WAIT_DATA)
-		return UINT64_MAX;
+	if (l->map.received <= l->ack_sent || (l->wait != WAIT_END && l->wait != WAIT_DATA))
+		return false;
 	// What the peer says it has lost is not acknowledged.
-	if (st && st->claim && l->map.received > seg_of(l, st)->ack)
+	return !st || !st->claim || l->map.received <= seg_of(l, st)->ack;
+}
+
+// The engine waits for an acknowledgement that the file does not have, or not yet, or that was lost.
+static uint64_t ack_by_itself(struct live *l, struct env *env)
+{
+	uint64_t at = later(l->heard_ns, l->blocked_ns) + ACK_AFTER * MS;
+	bool more = may_acknowledge(l);
+
+	if (!l->have_irs || l->dead || (!more && !l->ack_again))
 		return UINT64_MAX;
 	if (env->now_ns < at)
 		return at;
 	env->totals.fallback_acks++;
-	send_own_ack(l, env, l->snd_max);
+	if (more)
+		send_own_ack(l, env, l->snd_max);
+	else
+		send_ack_again(l, env);
 	return UINT64_MAX;
 }
 

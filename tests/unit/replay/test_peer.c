@@ -192,6 +192,82 @@ static void pretended_loss(void)
 	rig_end(r);
 }
 
+// The last ACK of all is lost: the engine's FIN comes again, and is acknowledged again.
+static void last_ack_lost(void)
+{
+	struct rig rig, *r = &rig;
+	struct fix *f = &r->fix;
+	char text[300];
+
+	fix_init(f);
+	fix_handshake(f);
+	S(.flags = TCP_ACK, .len = 20, .fill = 'b');
+	C(.ack = 20, .flags = TCP_ACK | TCP_FIN);
+	S(.seq = 20, .ack = 1, .flags = TCP_ACK | TCP_FIN);
+	C(.seq = 1, .ack = 21, .flags = TCP_ACK);
+	rig_begin(r);
+	at(r, 1000);
+	engine(r, -1, 0, TCP_SYN | TCP_ACK, 0, 0);
+	at(r, 1000);
+	engine(r, 0, 0, TCP_ACK, 20, 'b');
+	at(r, 1001);
+	engine(r, 20, 1, TCP_ACK | TCP_FIN, 0, 0);
+	at(r, 1002);
+	CU_ASSERT(r->n == 4 && r->sent[3].o.ack == IRS + 22 && r->l.wait == WAIT_END);
+	r->l.cue = r->plan.n_cues;
+	r->l.peer_closed = true;
+	CU_ASSERT(!live_complete(&r->l));
+	CU_ASSERT(strstr(live_state(&r->l, text, sizeof(text)),
+			  "waits for the engine to end the connection")
+		!= NULL);
+	CU_ASSERT(at(r, 1100) == UINT64_MAX && r->n == 4 && r->env.totals.fallback_acks == 0);
+	for (unsigned i = 1; i <= 2; i++) {
+		r->env.now_ns = (1000 + 200 * i) * MS;
+		engine(r, 20, 1, TCP_ACK | TCP_FIN, 0, 0);
+		CU_ASSERT(at(r, 1000 + 200 * i) == (1030 + 200 * i) * MS && r->n == 3 + i);
+		at(r, 1030 + 200 * i);
+		CU_ASSERT(r->n == 4 + i && r->sent[3 + i].o.ack == IRS + 22
+			&& r->sent[3 + i].o.seq == ISN + 2 && !r->sent[3 + i].bytes);
+		CU_ASSERT(r->env.totals.fallback_acks == i);
+	}
+	rig_end(r);
+}
+
+// An ACK in the middle is lost: the engine sends again what was acknowledged, not what is waited for.
+// What the file says was lost is not acknowledged on the way.
+static void ack_lost(void)
+{
+	struct rig rig, *r = &rig;
+	struct fix *f = &r->fix;
+
+	fix_init(f);
+	fix_handshake(f);
+	S(.flags = TCP_ACK, .len = 500);
+	C(.ack = 500, .flags = TCP_ACK);
+	S(.seq = 500, .flags = TCP_ACK, .len = 500);
+	S(.seq = 500, .flags = TCP_ACK, .len = 500, .after_ms = 1);
+	C(.ack = 1000, .flags = TCP_ACK);
+	rig_begin(r);
+	at(r, 1000);
+	engine(r, -1, 0, TCP_SYN | TCP_ACK, 0, 0);
+	at(r, 1000);
+	engine(r, 0, 0, TCP_ACK, 500, 0);
+	engine(r, 500, 0, TCP_ACK, 500, 0);
+	at(r, 1000);
+	at(r, 1001);
+	CU_ASSERT(r->n == 3 && r->sent[2].o.ack == IRS + 501 && r->l.wait == WAIT_AGAIN);
+	r->env.now_ns = 1200 * MS;
+	engine(r, 0, 0, TCP_ACK, 500, 0);
+	CU_ASSERT(at(r, 1201) == 1230 * MS && r->n == 3);
+	at(r, 1231);
+	CU_ASSERT(r->n == 4 && r->sent[3].o.ack == IRS + 501 && r->env.totals.fallback_acks == 1);
+	CU_ASSERT(r->sent[3].o.win == 1000 && r->l.wait == WAIT_AGAIN);
+	engine(r, 500, 0, TCP_ACK, 500, 0);
+	at(r, 1232);
+	CU_ASSERT(r->n == 5 && r->sent[4].o.ack == IRS + 1001 && r->env.totals.fallback_acks == 1);
+	rig_end(r);
+}
+
 // No more is unacknowledged than in the capture and two segments, and nothing past the engine's window.
 static void flight_and_window(void)
 {
@@ -328,6 +404,8 @@ void suite_peer(void)
 	CU_add_test(s, "a late answer", late_answer);
 	CU_add_test(s, "an ACK that the engine cannot wait for", stretch_ack);
 	CU_add_test(s, "a loss that the capture shows", pretended_loss);
+	CU_add_test(s, "the last ACK is lost", last_ack_lost);
+	CU_add_test(s, "an ACK in the middle is lost", ack_lost);
 	CU_add_test(s, "flight and window", flight_and_window);
 	CU_add_test(s, "wrong engines", wrong_engines);
 	CU_add_test(s, "numbers and options", numbers_and_options);
