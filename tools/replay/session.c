@@ -34,7 +34,7 @@ void sessions_free(struct sessions *s)
 	}
 	free(s->at);
 	free(s->table);
-	free(s->senders);
+	senders_free(&s->senders);
 }
 
 char *flow_name(const struct flow *f, char *text)
@@ -63,45 +63,31 @@ static void *grown(void *at, uint32_t used, uint32_t *room, size_t bytes)
 	return fresh;
 }
 
-static uint32_t sender_find(const struct sessions *s, const uint8_t addr[16])
-{
-	uint32_t i;
-
-	for (i = 0; i < s->n_senders; i++)
-		if (!memcmp(s->senders[i].addr, addr, 16))
-			break;
-	return i;
-}
-
 int sessions_learn(void *sessions, uint64_t frame, uint64_t t_ns, const struct packet *p)
 {
 	struct sessions *s = sessions;
-	uint32_t i = sender_find(s, p->src);
+	struct sender *from = senders_add(&s->senders, p->src);
 
+	if (!from)
+		return -ENOMEM;
 	if (frame == 1 || t_ns < s->first_ns || !s->first_ns)
 		s->first_ns = t_ns;
-	if (i == s->n_senders) {
-		void *senders
-			= grown(s->senders, s->n_senders, &s->room_senders, sizeof(*s->senders));
-
-		if (!senders)
-			return -ENOMEM;
-		s->senders = senders;
-		memcpy(s->senders[s->n_senders++].addr, p->src, 16);
-	}
-	s->senders[i].right += p->sum == SUM_RIGHT;
-	s->senders[i].wrong += p->sum == SUM_WRONG;
+	from->right += p->sum == SUM_RIGHT;
+	from->wrong += p->sum == SUM_WRONG;
 	return 0;
 }
 
 // Whether a segment's checksum says that it was damaged on its way.
 static bool is_corrupt(struct sessions *s, uint64_t frame, const struct packet *p)
 {
-	uint32_t i = sender_find(s, p->src);
+	const struct sender *from;
 
-	if (p->sum != SUM_WRONG || i == s->n_senders)
+	if (p->sum != SUM_WRONG)
 		return false;
-	if (s->senders[i].right > s->senders[i].wrong)
+	from = senders_find(&s->senders, p->src);
+	if (!from)
+		return false;
+	if (from->right > from->wrong)
 		return true;
 	note(s->notes, NOTE_CHECKSUM_SIDE, frame,
 		"a wrong TCP checksum, like most of this sender's");

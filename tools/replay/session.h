@@ -7,6 +7,7 @@
 
 #include "tools/replay/notes.h"
 #include "tools/replay/packet.h"
+#include "tools/replay/senders.h"
 #include "tools/replay/stream.h"
 
 enum side {
@@ -71,11 +72,7 @@ struct sessions {
 	struct session *at;
 	uint32_t n, room;
 	uint32_t *table; // chains: index + 1 of the latest session
-	struct {
-		uint8_t addr[16];
-		uint64_t right, wrong;
-	} * senders; // what their checksums are like
-	uint32_t n_senders, room_senders;
+	struct senders senders;
 	uint64_t first_ns; // the first segment's time
 	struct notes *notes;
 };

@@ -16,7 +16,7 @@ void fix_free(struct fix *f)
 void fix_add(struct fix *f, enum side side, struct say y)
 {
 	static uint8_t payload[65536];
-	static const uint8_t addr[SIDES][4] = {{10, 0, 0, 1}, {10, 0, 0, 2}};
+	const uint32_t addr[SIDES] = {0x0a000001 + y.host, 0x0a000002};
 	static const uint32_t isn[SIDES] = {C_ISN, S_ISN};
 	struct packet p = {.seq = isn[side] + 1 + y.seq,
 		.ack = isn[!side] + 1 + y.ack,
@@ -33,8 +33,8 @@ void fix_add(struct fix *f, enum side side, struct say y)
 	memcpy(p.opts, y.opts, y.n_opts);
 	memset(p.src + 10, 0xff, 2);
 	memset(p.dst + 10, 0xff, 2);
-	memcpy(p.src + 12, addr[side], 4);
-	memcpy(p.dst + 12, addr[!side], 4);
+	put32(p.src + 12, addr[side]);
+	put32(p.dst + 12, addr[!side]);
 	p.sport = side == CLIENT ? 1000 : 80;
 	p.dport = side == CLIENT ? 80 : 1000;
 	f->t_ns += y.after_ms * 1000000;

@@ -28,6 +28,7 @@ struct say {
 	uint16_t ip_id;
 	enum packet_sum sum;
 	uint32_t cut; // bytes missing at the end
+	uint32_t host; // of the client: this many addresses behind 10.0.0.1
 	uint64_t after_ms;
 };
 

@@ -1,5 +1,6 @@
 // Which segments make a session, and what is made up.
 #include <string.h>
+#include <time.h>
 
 #include "tests/unit/replay/fixture.h"
 
@@ -146,6 +147,28 @@ static void damaged_and_cut(void)
 	fix_free(f);
 }
 
+// A flood: each SYN from another address. Seconds are of this process, whatever else runs.
+static void many_senders(void)
+{
+	struct fix fix, *f = &fix;
+	const uint32_t n = 100000;
+	clock_t begin = clock();
+
+	fix_init(f);
+	for (uint32_t i = 1; i <= n; i++)
+		C(.seq = (uint32_t)-1, .flags = TCP_SYN, .host = i);
+	CU_ASSERT((clock() - begin) / CLOCKS_PER_SEC < 4);
+	CU_ASSERT(f->s.n == n);
+	// Each one's checksums are its own.
+	C(.seq = (uint32_t)-1, .flags = TCP_SYN, .host = 7);
+	C(.seq = (uint32_t)-1, .flags = TCP_SYN, .host = 7, .sum = SUM_WRONG);
+	CU_ASSERT(f->notes.of[NOTE_CHECKSUM].count == 1);
+	C(.seq = (uint32_t)-1, .flags = TCP_SYN, .host = n + 7, .sum = SUM_WRONG);
+	CU_ASSERT(f->notes.of[NOTE_CHECKSUM].count == 1);
+	CU_ASSERT(f->notes.of[NOTE_CHECKSUM_SIDE].count == 1 && f->s.n == n + 1);
+	fix_free(f);
+}
+
 void suite_session(void)
 {
 	CU_pSuite s = CU_add_suite("sessions", NULL, NULL);
@@ -156,5 +179,6 @@ void suite_session(void)
 	CU_add_test(s, "one without a beginning", no_beginning);
 	CU_add_test(s, "a FIN of before the beginning", fin_of_before);
 	CU_add_test(s, "unanswered, one-sided", unanswered_and_one_sided);
+	CU_add_test(s, "many senders", many_senders);
 	CU_add_test(s, "damaged and cut segments", damaged_and_cut);
 }
