@@ -208,6 +208,8 @@ static int make_up_handshake(struct sessions *s, struct session *c)
 
 static int finish(struct sessions *s, struct session *c)
 {
+	if (c->skipped)
+		return 0;
 	if (c->simultaneous || !answered(c)) {
 		note(s->notes, c->simultaneous ? NOTE_SIMULTANEOUS : NOTE_NO_HANDSHAKE,
 			first_frame(c), "session %u", c->number);

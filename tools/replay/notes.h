@@ -23,6 +23,8 @@
 	X(SIMULTANEOUS, "simultaneous_open", "not replayed; both sides sent a SYN first")          \
 	X(UNSEEN, "unseen_bytes",                                                                  \
 		"made up; the capture lost frames, take a larger buffer (tcpdump -B)")             \
+	X(MISSING, "too_much_missing",                                                             \
+		"the session is left out; capture all of it, or it is not one session")            \
 	X(CONFLICT, "conflict", "the first copy is believed and sent")                             \
 	X(BEFORE_START, "before_start", "left out; it belongs to what was before the capture")     \
 	X(STRANGE, "strange_sequence", "left out; its numbers belong to no part of the session")   \

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/replay/missing.h"
+
 enum {
 	TABLE = 65536,
 	// Farther than this from what was seen, a number is no part of the session.
@@ -72,6 +74,7 @@ int sessions_learn(void *sessions, uint64_t frame, uint64_t t_ns, const struct p
 		return -ENOMEM;
 	if (frame == 1 || t_ns < s->first_ns || !s->first_ns)
 		s->first_ns = t_ns;
+	s->wire_bytes += missing_frame_bytes(p);
 	from->right += p->sum == SUM_RIGHT;
 	from->wrong += p->sum == SUM_WRONG;
 	return 0;
@@ -283,7 +286,7 @@ static int add_corrupt(struct sessions *s, struct seg *g, const struct packet *p
 	struct session *c = session_find(s, p, &side);
 
 	note(s->notes, NOTE_CHECKSUM, g->frame, "a wrong TCP checksum");
-	if (!c || !c->flow[side].have_isn)
+	if (!c || c->skipped || !c->flow[side].have_isn)
 		return 0;
 	g->side = (uint8_t)side;
 	g->corrupt = true;
@@ -349,6 +352,8 @@ int sessions_add(void *sessions, uint64_t frame, uint64_t t_ns, const struct pac
 			note(s->notes, NOTE_STRANGE, frame, "a segment of no session");
 		return e;
 	}
+	if (c->skipped)
+		return 0;
 	f = &c->flow[side];
 	g.side = (uint8_t)side;
 	if (p->flags & TCP_SYN && !f->have_syn)
@@ -370,6 +375,8 @@ int sessions_add(void *sessions, uint64_t frame, uint64_t t_ns, const struct pac
 		f->have_ts = true;
 		f->ts_first = get32(o);
 	}
+	if (!missing_fits(s, c, &g, p))
+		return 0;
 	e = learn_payload(s, f, &g, p, skip);
 	return e ? e : seg_append(c, &g);
 }

@@ -66,6 +66,8 @@ struct session {
 	uint32_t next; // in the table's chain, an index + 1
 	bool simultaneous;
 	bool skipped; // said in the notes
+	uint64_t wire_bytes; // of its frames, about
+	uint64_t missing_bytes; // of both streams, so far
 };
 
 struct sessions {
@@ -74,6 +76,7 @@ struct sessions {
 	uint32_t *table; // chains: index + 1 of the latest session
 	struct senders senders;
 	uint64_t first_ns; // the first segment's time
+	uint64_t wire_bytes, missing_bytes; // of all: frames, and what they leave out
 	struct notes *notes;
 };
 

@@ -37,19 +37,22 @@ static int put_unknown(struct stream *s, struct span at, int64_t offset, const u
 			continue;
 		if (k->start >= at.end)
 			break;
-		if (k->start > at.start)
+		if (k->start > at.start) {
 			memcpy(s->data + at.start, data + (at.start - offset),
 				(size_t)(k->start - at.start));
-		if (at.start < k->start)
+			s->known_bytes += k->start - at.start;
 			at.start = k->start;
+		}
 		same = k->end < at.end ? k->end : at.end;
 		if (memcmp(s->data + at.start, data + (at.start - offset),
 			    (size_t)(same - at.start)))
 			differs = 1;
 		at.start = same;
 	}
-	if (at.start < at.end)
+	if (at.start < at.end) {
 		memcpy(s->data + at.start, data + (at.start - offset), (size_t)(at.end - at.start));
+		s->known_bytes += at.end - at.start;
+	}
 	return differs;
 }
 

@@ -11,6 +11,7 @@ struct stream {
 	uint8_t *data;
 	int64_t len; // the end of the highest byte put or claimed
 	int64_t room;
+	int64_t known_bytes; // that were put
 	struct spans known;
 };
 

@@ -127,3 +127,18 @@ table("lost-by-the-capture", 0, 1, ["unseen_bytes"],
 table("no-fins", 0, 1, ["no_end"], pcap(changed(
     lambda n, d: summed(patched(d, 47, bytes([d[47] & ~FIN]))),
     lambda n: not segs[n].flags & FIN and n < max(i for i, s in enumerate(segs) if not s.flags & FIN) - 1)))
+
+
+def elsewhere(n, leap):
+    """A frame on another tuple, so many bytes further."""
+    data = patched(frames[n].data, 34 if segs[n].src == client else 36, b"\x30\x39")
+    seq = int.from_bytes(data[38:42], "big") + leap
+    return summed(patched(data, 38, (seq % (1 << 32)).to_bytes(4, "big")))
+
+
+leaps = [elsewhere(n, 0) for n in range(3)] + [elsewhere(first, i * 60000000) for i in range(1, 11)]
+table("leaps", 0, 1, ["too_much_missing"],
+      pcap(frames + [Frame(frames[-1].t, d, len(d)) for d in leaps]), "r['skipped'] == 1")
+again = summed(patched(frames[first].data, 47, bytes([frames[first].data[47] | FIN])))
+table("fin-of-before", 0, 1, ["before_start", "no_syn", "no_end"],
+      pcap(frames[-1:] + [Frame(frames[-1].t, again, len(again))]))

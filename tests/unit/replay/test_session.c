@@ -46,18 +46,19 @@ static void tuple_again(void)
 static void wraps(void)
 {
 	struct fix fix, *f = &fix;
-	uint32_t at = 0;
+	uint32_t first = (uint32_t)-30000 - C_ISN - 1, at = first;
 
 	fix_init(f);
-	fix_handshake(f);
-	for (int i = 0; i < 100; i++, at += 50000000 / 100) {
+	C(.seq = first - 1, .flags = TCP_SYN);
+	S(.seq = (uint32_t)-1, .ack = first, .flags = TCP_SYN | TCP_ACK);
+	for (int i = 0; i < 100; i++, at += 1000) {
 		C(.seq = at, .flags = TCP_ACK, .len = 1000);
 		S(.ack = at + 1000, .flags = TCP_ACK);
 	}
-	CU_ASSERT(f->s.at[0].flow[CLIENT].end == 99 * 500000 + 1000);
-	CU_ASSERT(f->s.at[0].flow[CLIENT].acked == 99 * 500000 + 1000);
+	CU_ASSERT(f->s.n == 1 && f->s.at[0].flow[CLIENT].end == 100000);
+	CU_ASSERT(f->s.at[0].flow[CLIENT].acked == 100000);
 	C(.seq = at + 0x60000000, .flags = TCP_ACK, .len = 1000);
-	CU_ASSERT(f->notes.of[NOTE_STRANGE].count == 1);
+	CU_ASSERT(f->notes.of[NOTE_STRANGE].count == 1 && !f->s.at[0].skipped);
 	fix_free(f);
 }
 
@@ -147,6 +148,85 @@ static void damaged_and_cut(void)
 	fix_free(f);
 }
 
+// A session whose numbers leap would be made up nearly whole: it is left out, the others are not.
+static void leaps(void)
+{
+	struct fix fix, *f = &fix;
+	const struct session *c;
+
+	fix_init(f);
+	fix_handshake(f);
+	C(.flags = TCP_ACK, .len = 10);
+	C(.seq = 4000000, .flags = TCP_ACK, .len = 10);
+	CU_ASSERT(!f->s.at[0].skipped && f->notes.of[NOTE_MISSING].count == 0);
+	C(.flags = TCP_SYN, .seq = (uint32_t)-1, .host = 1);
+	C(.seq = 8000000, .flags = TCP_ACK, .len = 10);
+	CU_ASSERT(f->s.at[0].skipped && f->s.missing_bytes == 0);
+	CU_ASSERT(f->notes.of[NOTE_MISSING].count == 1 && f->notes.of[NOTE_MISSING].frame == 7);
+	CU_ASSERT(strstr(f->notes.of[NOTE_MISSING].text, "session 1: 79999") != NULL);
+	C(.seq = 8000010, .flags = TCP_ACK, .len = 10);
+	S(.ack = 9000000, .flags = TCP_ACK);
+	C(.seq = 10, .flags = TCP_ACK, .len = 10, .sum = SUM_WRONG);
+	S(.flags = TCP_SYN | TCP_ACK, .seq = (uint32_t)-1, .host = 1);
+	C(.flags = TCP_ACK, .len = 10, .host = 1);
+	CU_ASSERT(sessions_finish(&f->s) == 0 && f->s.n == 2);
+	c = &f->s.at[0];
+	CU_ASSERT(c->skipped && !c->n_segs && !c->flow[CLIENT].stream.data);
+	CU_ASSERT(!f->s.at[1].skipped && f->s.at[1].n_segs == 3);
+	CU_ASSERT(f->notes.of[NOTE_MISSING].count == 1);
+	fix_free(f);
+	// An acknowledgement leaps as far.
+	fix_init(f);
+	fix_handshake(f);
+	S(.ack = 60000000, .flags = TCP_ACK);
+	CU_ASSERT(sessions_finish(&f->s) == 0 && f->s.at[0].skipped);
+	fix_free(f);
+}
+
+// Each with no more than it may have, but too many of them.
+static void leaps_in_all(void)
+{
+	struct fix fix, *f = &fix;
+	uint64_t made_up = 0;
+	uint32_t left_out = 0;
+
+	fix_init(f);
+	for (uint32_t i = 0; i < 100; i++) {
+		C(.flags = TCP_ACK, .len = 10, .host = i);
+		C(.seq = 4000000, .flags = TCP_ACK, .len = 10, .host = i);
+	}
+	CU_ASSERT(sessions_finish(&f->s) == 0 && f->s.n == 100);
+	for (uint32_t i = 0; i < f->s.n; i++) {
+		made_up += f->s.at[i].flow[CLIENT].made_up;
+		left_out += f->s.at[i].skipped;
+	}
+	CU_ASSERT(f->notes.of[NOTE_MISSING].count == left_out && left_out > 80 && left_out < 90);
+	CU_ASSERT(made_up > 60 << 20 && made_up <= (64 << 20) + 64 * 100 * 2 * 70);
+	CU_ASSERT(strstr(f->notes.of[NOTE_MISSING].text, "in all") != NULL);
+	fix_free(f);
+}
+
+// What is plausible stays: one side's ACKs of a long transfer, and snap lengths.
+static void much_missing(void)
+{
+	struct fix fix, *f = &fix;
+
+	fix_init(f);
+	fix_handshake(f);
+	for (uint32_t i = 1; i <= 10000; i++)
+		C(.ack = i * 2896, .flags = TCP_ACK);
+	CU_ASSERT(sessions_finish(&f->s) == 0 && !f->s.at[0].skipped);
+	CU_ASSERT(f->s.at[0].flow[SERVER].made_up == 28960000);
+	fix_free(f);
+	fix_init(f);
+	fix_handshake(f);
+	for (uint32_t i = 0; i < 1000; i++)
+		C(.seq = i * 60000, .flags = TCP_ACK, .len = 60000, .cut = 59990);
+	CU_ASSERT(sessions_finish(&f->s) == 0 && !f->s.at[0].skipped);
+	CU_ASSERT(f->s.at[0].flow[CLIENT].made_up == 59990000);
+	fix_free(f);
+}
+
 // A flood: each SYN from another address. Seconds are of this process, whatever else runs.
 static void many_senders(void)
 {
@@ -179,6 +259,9 @@ void suite_session(void)
 	CU_add_test(s, "one without a beginning", no_beginning);
 	CU_add_test(s, "a FIN of before the beginning", fin_of_before);
 	CU_add_test(s, "unanswered, one-sided", unanswered_and_one_sided);
+	CU_add_test(s, "numbers that leap", leaps);
+	CU_add_test(s, "many sessions whose numbers leap", leaps_in_all);
+	CU_add_test(s, "much that is missing", much_missing);
 	CU_add_test(s, "many senders", many_senders);
 	CU_add_test(s, "damaged and cut segments", damaged_and_cut);
 }
