@@ -117,14 +117,14 @@ measured() {
 		die "outboard-bench $*: $(cat "$dir/out")"
 }
 measured core --seconds 0.02 --case 'core.echo.flows=64.*'
-tried 'outboard-bench core --json >core.json' "one case, short"
+tried 'build/bin/outboard-bench core --json >core.json' "one case, short"
 measured system --seconds 0.1 --case 'system.memif.echo.conns=64.*'
-tried 'outboard-bench system --json >system.json' "one case, short"
+tried 'build/bin/outboard-bench system --json >system.json' "one case, short"
 run_quiet tools/report.sh --out "$dir/results" "$dir/core.json" "$dir/system.json" || die "tools/report.sh"
 [ -s "$dir/results/core.md" ] && [ -s "$dir/results/system.md" ] || die "no pages"
 tried 'tools/report.sh core.json system.json' "to another folder"
 "$OB_BIN/outboard-bench" compare docs/results/core.json "$dir/core.json" >"$dir/out" 2>&1 || die "compare: $(cat "$dir/out")"
-tried 'outboard-bench compare docs/results/core.json core.json'
+tried 'build/bin/outboard-bench compare docs/results/core.json core.json'
 tried 'outboard-bench' "as above"
 
 echo "--- a real NIC"

@@ -29,7 +29,7 @@ warm=$(awk -v s="$seconds" 'BEGIN { print s < 1 ? s / 4 : 0.25 }')
 patience=$(awk -v s="$seconds" 'BEGIN { printf "%d\n", 2 * s + 60 }')
 programs=$OB_BIN/../tools/bench/system
 server=$programs/bench-server client=$programs/bench-client dpdk_peer=$programs/bench-peer
-[ -x "$server" ] && [ -x "$client" ] && [ -x "$dpdk_peer" ] || die "build first: no programs in $programs"
+[ -x "$server" ] && [ -x "$client" ] && [ -x "$dpdk_peer" ] || die "no programs in $programs: this suite runs from a build tree, as build/bin/outboard-bench system"
 dir=$(mktemp -d)
 cleanup_push rm -rf "$dir"
 OB_LOG_DIR=$dir
