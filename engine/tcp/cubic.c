@@ -1,31 +1,11 @@
 // CUBIC (RFC 9438), its slow start by HyStart++ (RFC 9406). Windows are bytes, times milliseconds, so
 // that with C = 0.4 segments/s^3 the cubic function is exact in 64 bits (docs/congestion-control.md).
-#include "engine/tcp/cc.h"
-#include "engine/tcp/hystart.h"
+#include "engine/tcp/cubic.h"
 
 #define C_DIVISOR 2500000000ull // 1 / C, in ms^3
 #define MS_MAX 100000u // of |t - K|: its cube and an MSS fit 64 bits, and are more than any window
 #define EST_SHIFT 10u // fraction bits of W_est
 #define ALPHA 542u // 3 (1 - beta) / (1 + beta), with as many
-
-// One congestion avoidance stage. Names as in section 4.1.2.
-struct stage {
-	uint64_t epoch_us; // epoch_start; 0: it begins with the next ACK
-	uint64_t w_est; // bytes, EST_SHIFT
-	uint32_t w_max; // bytes; 0: not known
-	uint32_t cwnd_prior;
-	uint32_t k_ms;
-	uint32_t rest; // of the last division, below cwnd
-};
-
-struct cubic {
-	struct stage now;
-	union { // the first slow start has nothing to take back
-		struct stage before; // the last congestion event (section 4.9)
-		struct hystart hystart;
-	};
-};
-static_assert(sizeof(struct cubic) <= CC_PRIV_BYTES, "fits beside the soft state");
 
 static struct cubic *own(struct cc *c)
 {
@@ -51,7 +31,7 @@ static uint32_t cube_root(uint64_t v)
 }
 
 // Equation 1: W_cubic(t) = C (t - K)^3 + W_max.
-static uint32_t w_cubic(const struct stage *g, uint64_t t_us, uint32_t mss)
+static uint32_t w_cubic(const struct cubic_stage *g, uint64_t t_us, uint32_t mss)
 {
 	uint64_t t = t_us / 1000, d = t < g->k_ms ? g->k_ms - t : t - g->k_ms, by;
 
@@ -63,7 +43,7 @@ static uint32_t w_cubic(const struct stage *g, uint64_t t_us, uint32_t mss)
 	return by < CC_CWND_MAX - g->w_max ? (uint32_t)(g->w_max + by) : CC_CWND_MAX;
 }
 
-static void stage_begin(struct cc *c, struct stage *g)
+static void stage_begin(struct cc *c, struct cubic_stage *g)
 {
 	uint32_t cwnd = c->s->cwnd;
 
@@ -81,7 +61,7 @@ static void stage_begin(struct cc *c, struct stage *g)
 }
 
 // Equation 4. alpha is 1 when W_est has reached the window of the last congestion event.
-static uint32_t reno_friendly(struct cc *c, struct stage *g, uint32_t acked)
+static uint32_t reno_friendly(struct cc *c, struct cubic_stage *g, uint32_t acked)
 {
 	uint32_t alpha = g->w_est >> EST_SHIFT >= g->cwnd_prior ? 1u << EST_SHIFT : ALPHA;
 
@@ -92,7 +72,7 @@ static uint32_t reno_friendly(struct cc *c, struct stage *g, uint32_t acked)
 }
 
 // Sections 4.2 to 4.5.
-static void avoid(struct cc *c, struct stage *g, uint32_t acked)
+static void avoid(struct cc *c, struct cubic_stage *g, uint32_t acked)
 {
 	struct tcp_soft *s = c->s;
 	uint32_t est, target;
@@ -131,7 +111,7 @@ static void cubic_init(struct cc *c, uint32_t init_segs)
 
 	c->s->cwnd = cc_init_wnd(c->mss, init_segs);
 	c->s->ssthresh = CC_SSTHRESH_INIT;
-	k->now = (struct stage){.epoch_us = 0};
+	k->now = (struct cubic_stage){.epoch_us = 0};
 	hystart_begin(&k->hystart);
 }
 
@@ -159,7 +139,7 @@ static uint32_t cubic_ssthresh(struct cc *c, uint32_t flight, enum cc_event ev)
 	if (flight < cwnd / 2)
 		cwnd = flight;
 	k->before = k->now;
-	k->now = (struct stage){.cwnd_prior = cwnd};
+	k->now = (struct cubic_stage){.cwnd_prior = cwnd};
 	if (ev == CC_TIMEOUT)
 		k->now.w_max = 0; // that of the stage's beginning
 	else if (cwnd < k->before.w_max)
@@ -195,7 +175,7 @@ static void cubic_idle(struct cc *c, uint32_t init_segs, uint32_t idle_us)
 // Section 5.8: the curve stands still meanwhile.
 static void cubic_paused(struct cc *c, uint64_t us)
 {
-	struct stage *g = &own(c)->now;
+	struct cubic_stage *g = &own(c)->now;
 
 	if (g->epoch_us)
 		g->epoch_us = g->epoch_us + us < c->now_us ? g->epoch_us + us : c->now_us;
