@@ -27,4 +27,16 @@ bool tcp_view(struct tcp_view *v, const uint8_t *frame, uint32_t len);
 // Takes a record's positions in, and says what is wrong with them.
 void check_record(struct node *n, uint32_t i);
 
+// ---- check_loss.c: after each turn, of a record that lives
+void check_loss(struct node *n, uint32_t i);
+void loss_turn_end(struct node *n); // of all records
+
+// ---- check_echo.c
+void echo_arrival(struct node *n, uint32_t id, const struct tcp_view *v);
+void echo_turn(struct node *n, uint32_t id); // after each turn, of a record that lives
+void echo_frame(struct node *n, uint32_t id, const struct tcp_view *v); // as it leaves
+
+// ---- check_tw.c: after each turn
+void check_time_wait(struct node *n);
+
 #endif

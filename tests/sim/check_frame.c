@@ -6,6 +6,7 @@
 
 #include "engine/tcp/cc.h"
 #include "engine/tcp/reass.h"
+#include "engine/tcp/timewait.h"
 #include "tests/sim/check.h"
 
 #define AGAIN_AT_ONCE 8 // times
@@ -127,11 +128,15 @@ static void check_sack(struct node *n, const struct tcp_view *v, const struct re
 
 	if (v->n_sack && !(r->opts & OB_NEG_SACK))
 		wrong(n, v, "SACK was not negotiated");
-	// DCTCP's answer to a change of the mark is built in the midst of a turn: more may have come since.
-	if (n->core->tcp.cc->ecn)
-		return;
+	// What begins where the ACK ends is in order, and no range behind a gap.
+	for (unsigned i = 0; i < v->n_sack; i++)
+		if (v->sack[i].from == v->ack)
+			wrong(n, v, "SACKs what it should acknowledge");
 	if (!(r->opts & OB_NEG_SACK) || !s || s->ooo == STATE_NIL || v->len || (v->flags & TCP_FIN)
 		|| ooo_sack(&t->ooo[s->ooo], r->irs + 1, UINT64_MAX, from, to, 1) == 0)
+		return;
+	// DCTCP's ACKs are built while segments come in: more may have come behind the gap since.
+	if (n->core->cnt.tcp_dctcp_acks != n->dctcp_acks)
 		return;
 	for (unsigned i = 0; i < v->n_sack; i++)
 		if (v->sack[i].from == from[0] && v->sack[i].to == to[0])
@@ -237,6 +242,7 @@ void check_frame(struct node *n, const uint8_t *frame, uint32_t len)
 	check_again(n, &v, &n->st.recs[id], sh);
 	check_sack(n, &v, &n->st.recs[id], id);
 	check_ecn(n, &v, &n->st.recs[id], sh);
+	echo_frame(n, id, &v);
 	if (v.has_ts != !!(n->st.recs[id].opts & OB_NEG_TS))
 		wrong(n, &v, "timestamps are not as negotiated");
 	if (v.has_ts && sh->ts_known && (int32_t)(v.ts_val - sh->ts_sent) < 0)
@@ -262,6 +268,8 @@ void check_arrival(struct node *n, const uint8_t *frame, uint32_t len)
 		.lport = v.dport,
 		.rport = v.sport};
 	id = lookup(n, &k);
+	if (id == TCP_NONE && (v.flags & TCP_RST) && tw_find(n->core->tcp.tw, &k, node_now(n)))
+		FIRED(n->sim, tw_reset);
 	if (id == TCP_NONE || tcp_id_is_half(&n->core->tcp, id))
 		return;
 	r = &n->st.recs[id];
@@ -269,6 +277,7 @@ void check_arrival(struct node *n, const uint8_t *frame, uint32_t len)
 	una = HARD_GET(r->snd_una);
 	edge = una + (uint64_t)(int64_t)(int32_t)(v.ack - (r->iss + 1 + (uint32_t)una))
 		+ ((uint64_t)v.wnd << (v.flags & TCP_SYN ? 0 : r->wscale & 15));
+	echo_arrival(n, id, &v);
 	if (sh->peer_edge_known && (int64_t)(edge - sh->peer_edge) > 0)
 		sh->peer_edge = edge;
 }

@@ -1,6 +1,7 @@
 // What must be true of every record after every turn: positions only rise and keep their order, and
 // what is committed as received lies in the host's memory.
 #include "engine/state/chain.h"
+#include "engine/tcp/internal.h"
 #include "engine/tcp/timewait.h"
 #include "tests/sim/check.h"
 
@@ -103,6 +104,21 @@ static void settings(struct node *n, uint32_t i)
 		wrong(n, i, "keepalive is not as the application set it");
 }
 
+// A probe counts with the one before it only when nothing was heard of the peer in between.
+static void keepalive(struct node *n, uint32_t i)
+{
+	const struct tcp *t = &n->core->tcp;
+	const struct tcp_soft *s = tcp_soft_held(t, i);
+	const struct tcp_slow *w = s ? slow_of(t, s) : NULL;
+	struct shadow *sh = &n->shadow[i];
+
+	if (w && w->keep_probes > 1 && w->keep_probes > sh->keep_probes && sh->keep_probes
+		&& (HARD_GET(n->st.recs[i].activity) + 1ull) * 1000000 > sh->keep_sent_us)
+		wrong(n, i, "a keepalive probe that was answered counts");
+	sh->keep_probes = w ? (uint32_t)w->keep_probes : 0;
+	sh->keep_sent_us = w ? w->keep_sent_us : 0;
+}
+
 static void begin(struct node *n, uint32_t i, uint64_t life)
 {
 	struct shadow *sh = &n->shadow[i];
@@ -182,8 +198,17 @@ static void counters(struct node *n)
 
 void check_turn(struct node *n)
 {
-	for (uint32_t i = 0; i < SIM_CONNS; i++)
+	for (uint32_t i = 0; i < SIM_CONNS; i++) {
 		check_record(n, i);
+		if (rec_phase(&n->st.recs[i]) == REC_LIVE) {
+			check_loss(n, i);
+			echo_turn(n, i);
+			keepalive(n, i);
+		}
+	}
+	loss_turn_end(n);
+	n->dctcp_acks = n->core->cnt.tcp_dctcp_acks;
+	check_time_wait(n);
 	counters(n);
 	if (++n->n_turns % BOOKS_EVERY == 0)
 		check_books(n);

@@ -123,7 +123,7 @@ static void configure_limits(struct node *n, const struct plan *p)
 	c->limits_conns = SIM_CONNS;
 	or_else(&c->limits_soft, p->soft, SIM_CONNS);
 	c->limits_half_open = 32;
-	or_else(&c->limits_time_wait, p->time_wait, 128);
+	or_else(&c->limits_time_wait, p->time_wait, SIM_TIME_WAIT);
 	or_else(&c->limits_pieces, p->pieces, 4096);
 	or_else(&c->limits_ooo, p->ooo, 64);
 	or_else(&c->limits_sack_ranges, p->sack_ranges, 4096);

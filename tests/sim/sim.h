@@ -22,6 +22,7 @@
 #define SIM_LISTENERS 3u
 #define SIM_FLOWS 24u
 #define SIM_CONNS 64u // records of an engine
+#define SIM_TIME_WAIT 128u // entries of an engine
 #define NODE_RX 1024u
 #define FRAME_MAX 4200u
 
@@ -99,6 +100,31 @@ struct host {
 	bool dead;
 };
 
+// What has arrived since the engine last emptied its receive ring (check_echo.c).
+#define SHADOW_HEARD 16u
+struct shadow_heard {
+	uint32_t ts_val;
+	uint32_t seq, end;
+	bool ce;
+	bool ts; // it has timestamps
+};
+struct shadow_echo {
+	struct shadow_heard heard[SHADOW_HEARD];
+	uint32_t n; // more than there is room for: not all of them are known
+	uint32_t ts_recent, rcv_nxt; // of the record then; a sequence number
+	bool owed; // a mark is to be echoed
+};
+
+// A reduction of CUBIC that can be taken back (check_loss.c).
+struct shadow_loss {
+	uint64_t undo_una;
+	uint32_t w_max, k_ms; // of the curve before it
+	uint32_t ssthresh, restored; // reduced, and when it is taken back
+	uint32_t prior_cwnd;
+	bool known; // w_max and k_ms
+	bool reduced;
+};
+
 // What was last seen of a record.
 struct shadow {
 	uint64_t life;
@@ -114,6 +140,10 @@ struct shadow {
 	uint32_t left_again; // and how often it left again
 	uint64_t peer_edge; // highest offset that the other side ever allowed
 	bool peer_edge_known;
+	struct shadow_echo echo;
+	struct shadow_loss loss;
+	uint64_t keep_sent_us; // when the last keepalive probe left, by the engine's clock
+	uint32_t keep_probes; // that were not answered
 	struct flow *flow;
 	unsigned side;
 };
@@ -140,6 +170,10 @@ struct node {
 	struct host hosts[SIM_HOSTS];
 	unsigned n_hosts;
 	struct shadow shadow[SIM_CONNS];
+	uint64_t undone, reductions; // of all its connections, before this turn
+	uint64_t dctcp_acks; // the same
+	struct tw tw[SIM_TIME_WAIT]; // as last seen
+	uint64_t tw_gone; // entries that were evicted or used again, and may end early
 	struct rte_mbuf *kept_mbufs[1024]; // out of the pool: it is smaller, or a famine
 	unsigned n_kept_mbufs;
 	unsigned famines; // under way: something of its own is taken away

@@ -35,6 +35,9 @@
 	X(famine_half, "times without half-open entries")                                          \
 	X(famine_recs, "times without records")                                                    \
 	X(wrap, "connections whose sequence numbers wrapped")                                      \
+	X(ce_owed, "marks whose echo was waited for")                                              \
+	X(cubic_undone, "reductions of CUBIC taken back, its curve compared")                      \
+	X(tw_reset, "resets that met TIME-WAIT")                                                   \
 	X(port_reuse, "tuples used again at once")                                                 \
 	X(give_up, "connections given up")                                                         \
 	X(slept, "sleeps of engines")                                                              \
