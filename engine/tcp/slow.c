@@ -161,11 +161,12 @@ static bool user_fired(struct tcp *t, struct tcp_soft *s, struct rec *r)
 	return false;
 }
 
-// Returns whether the connection goes on: when its FIN is acknowledged, the close is done.
+// Returns whether the connection goes on: when all data is acknowledged the host was told that the close is
+// done, and the FIN has the time of any other.
 static bool linger_fired(struct tcp *t, struct tcp_soft *s, struct rec *r)
 {
 	slow_of(t, s)->linger_at = 0;
-	if (our_fin_acked(s, HARD_GET(r->snd_wr)))
+	if (s->snd_una >= wr_data_end(HARD_GET(r->snd_wr)))
 		return true;
 	COUNT(t->cnt, tcp_linger_timeout);
 	conn_give_up(t, s, r);
