@@ -47,6 +47,15 @@ for file in /nonexistent "$dir"; do
 	[ $? = 2 ] || die "$file was replayed"
 	grep -q "^outboard-replay: $file: " "$dir/none.log" || die "not said: $(cat "$dir/none.log")"
 done
+echo "--- standard input"
+# Not with `run`, which takes it away: it runs its command in the background.
+piped() { timeout 30 ip netns exec "$N-peer" "$OB_BIN/outboard-replay" - --speed max --json >"$dir/stdin.json" 2>"$dir/stdin.log"; }
+cat "$captures/upload.pcap" | piped || die "from standard input: $(cat "$dir/stdin.log" "$dir/stdin.json")"
+figures stdin "r['right'] == 1 and r['file'] == 'standard input'"
+gzip -c "$captures/upload.pcap" | piped
+[ "${PIPESTATUS[1]}" = 2 ] || die "a packed capture was replayed"
+grep -q '^outboard-replay: standard input: packed by gzip: unpack it first' "$dir/stdin.log" ||
+	die "not said: $(cat "$dir/stdin.log")"
 echo "--- addresses and options that cannot be"
 refused() {
 	local want=$1

@@ -4,6 +4,7 @@
 #include <pcap/pcap.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static int frame_read(pcap_t *pcap, const struct pcap_pkthdr *h, const uint8_t *frame,
 	struct notes *notes, struct capture_counts *c, capture_fn fn, void *arg)
@@ -49,6 +50,54 @@ static int frame_read(pcap_t *pcap, const struct pcap_pkthdr *h, const uint8_t *
 	return 0;
 }
 
+// What a file that is no capture is, where that is known.
+static const char *packed_by(const char *path)
+{
+	static const struct {
+		uint8_t begin[4], n;
+		const char *text;
+	} kinds[] = {{{0x1f, 0x8b}, 2, "packed by gzip: unpack it first (gunzip)"},
+		{{0xfd, '7', 'z', 'X'}, 4, "packed by xz: unpack it first (unxz)"},
+		{{0x28, 0xb5, 0x2f, 0xfd}, 4, "packed by zstd: unpack it first (unzstd)"},
+		{{'B', 'Z', 'h'}, 3, "packed by bzip2: unpack it first (bunzip2)"}};
+	FILE *file = fopen(path, "rb");
+	uint8_t begin[4];
+	size_t n = 0;
+
+	if (!file)
+		return NULL;
+	n = fread(begin, 1, sizeof(begin), file);
+	fclose(file);
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (n >= kinds[i].n && !memcmp(begin, kinds[i].begin, kinds[i].n))
+			return kinds[i].text;
+	return NULL;
+}
+
+int capture_copy(int from, char *path, unsigned path_bytes)
+{
+	FILE *copy = tmpfile();
+	char bytes[65536];
+	ssize_t n;
+	int e;
+
+	if (!copy)
+		return -errno;
+	do {
+		n = read(from, bytes, sizeof(bytes));
+		if (n > 0 && fwrite(bytes, 1, (size_t)n, copy) != (size_t)n)
+			break;
+	} while (n > 0 || (n < 0 && errno == EINTR));
+	e = n || fflush(copy) ? -errno : 0;
+	if (e) {
+		fclose(copy);
+		return e;
+	}
+	// Opened anew each time; open until the process ends.
+	snprintf(path, path_bytes, "/dev/fd/%d", fileno(copy));
+	return 0;
+}
+
 int capture_read(const char *path, struct notes *notes, struct capture_counts *counts,
 	capture_fn fn, void *arg, char *err, unsigned err_bytes)
 {
@@ -61,11 +110,12 @@ int capture_read(const char *path, struct notes *notes, struct capture_counts *c
 	*counts = (struct capture_counts){0};
 	pcap = pcap_open_offline_with_tstamp_precision(path, PCAP_TSTAMP_PRECISION_NANO, why);
 	if (!pcap) {
+		const char *packed = packed_by(path);
 		size_t name = strlen(path);
 
 		// libpcap names the file only where it cannot be opened.
 		name = !strncmp(why, path, name) && why[name] == ':' ? name + 2 : 0;
-		snprintf(err, err_bytes, "%s", why + name);
+		snprintf(err, err_bytes, "%s", packed ? packed : why + name);
 		return -EINVAL;
 	}
 	counts->snaplen_bytes = pcap_snapshot(pcap);

@@ -21,4 +21,8 @@ typedef int (*capture_fn)(void *arg, uint64_t frame, uint64_t t_ns, const struct
 int capture_read(const char *path, struct notes *notes, struct capture_counts *counts,
 	capture_fn fn, void *arg, char *err, unsigned err_bytes);
 
+// A file is read more than once, a pipe can be only once: copies all of `from` into a temporary file that
+// goes with the process. Its path goes to `path`. Returns 0 or a negative errno.
+int capture_copy(int from, char *path, unsigned path_bytes);
+
 #endif

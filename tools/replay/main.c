@@ -3,7 +3,10 @@
 // Exit status: 0 everything was replayed and every byte right; 1 something was not; 2 nothing could
 // be replayed.
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
+#include "tools/replay/capture.h"
 #include "tools/replay/raw.h"
 #include "tools/replay/report.h"
 
@@ -38,9 +41,20 @@ static int replay(const struct options *opts)
 int main(int argc, char **argv)
 {
 	struct options opts;
+	char copy[32];
+	int e;
 
 	switch (options_parse(&opts, argc, argv)) {
 	case OPTIONS_RUN:
+		if (!strcmp(opts.path, "-")) {
+			e = capture_copy(STDIN_FILENO, copy, sizeof(copy));
+			if (e) {
+				fprintf(stderr, "outboard-replay: %s: %s\n", opts.file,
+					strerror(-e));
+				return 2;
+			}
+			opts.path = copy;
+		}
 		return opts.raw ? raw_run(&opts) : replay(&opts);
 	case OPTIONS_HELP:
 		return 0;

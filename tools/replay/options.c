@@ -10,6 +10,7 @@ static void usage(void)
 {
 	puts("usage: outboard-replay FILE [OPTIONS]\n"
 	     "Replays one side of the TCP sessions of a capture against a live engine.\n"
+	     "FILE is - for standard input.\n"
 	     "\n"
 	     "  --side client|server|both  which side is played on the wire (default client)\n"
 	     "  --speed N|max         1 is as captured (default), 10 ten times as fast,\n"
@@ -124,6 +125,11 @@ static enum options_result parse_value(struct options *o, const char *name, cons
 	return OPTIONS_RUN;
 }
 
+static bool is_file(const char *arg)
+{
+	return arg[0] != '-' || !arg[1];
+}
+
 enum options_result options_parse(struct options *o, int argc, char **argv)
 {
 	*o = (struct options){.interface = "peer0",
@@ -149,10 +155,10 @@ enum options_result options_parse(struct options *o, int argc, char **argv)
 			o->list = true;
 		else if (!strcmp(argv[i], "--raw"))
 			o->raw = true;
-		else if (argv[i][0] != '-' && o->file)
+		else if (is_file(argv[i]) && o->path)
 			r = bad(argv[i], NULL, "one file at a time");
-		else if (argv[i][0] != '-')
-			o->file = argv[i];
+		else if (is_file(argv[i]))
+			o->path = argv[i];
 		else if (i + 1 == argc)
 			r = bad(argv[i], NULL, "a value is missing, or there is no such option");
 		else {
@@ -162,8 +168,9 @@ enum options_result options_parse(struct options *o, int argc, char **argv)
 		if (r != OPTIONS_RUN)
 			return r;
 	}
-	if (!o->file)
+	if (!o->path)
 		return bad("FILE", NULL, "missing");
+	o->file = strcmp(o->path, "-") ? o->path : "standard input";
 	if (!memcmp(o->engine, o->peer, 4))
 		return bad("--peer", NULL, "the same as the engine's address");
 	return OPTIONS_RUN;

@@ -12,7 +12,8 @@ enum sides_played {
 };
 
 struct options {
-	const char *file;
+	const char *file; // as messages name it
+	const char *path; // what is read: of standard input ("-") the caller makes a copy
 	const char *socket; // NULL: the library's default
 	const char *interface;
 	uint8_t engine[4], peer[4];

@@ -14,19 +14,19 @@ enum {
 
 static int read_file(struct run *r)
 {
-	const char *file = r->opts->file;
+	const char *file = r->opts->file, *path = r->opts->path;
 	struct capture_counts again;
 	struct notes once = {.file = file};
 	int e = sessions_init(&r->sessions, &r->notes);
 
 	r->notes.file = file;
 	if (!e)
-		e = capture_read(file, &r->notes, &r->counts, sessions_learn, &r->sessions, r->err,
+		e = capture_read(path, &r->notes, &r->counts, sessions_learn, &r->sessions, r->err,
 			sizeof(r->err));
 	// What is wrong with the frames has been said.
 	if (!e)
 		e = capture_read(
-			file, &once, &again, sessions_add, &r->sessions, r->err, sizeof(r->err));
+			path, &once, &again, sessions_add, &r->sessions, r->err, sizeof(r->err));
 	if (!e)
 		e = sessions_finish(&r->sessions);
 	if (e == -ENOMEM)

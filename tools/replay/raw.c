@@ -295,7 +295,7 @@ int raw_run(const struct options *opts)
 	snprintf(w.instance, sizeof(w.instance), "raw%d", (int)getpid());
 	snprintf(w.socket, sizeof(w.socket), OB_SOCKET_DIR "/%s.sock", w.instance);
 	path_of(&w, "frames.pcap", frames, sizeof(frames));
-	e = raw_file_write(&w.file, opts->file, frames, mac, opts->engine, opts->peer, &w.notes,
+	e = raw_file_write(&w.file, opts->path, frames, mac, opts->engine, opts->peer, &w.notes,
 		w.err, sizeof(w.err));
 	notes_print(&w.notes);
 	if (!e && w.file.left_out)

@@ -40,6 +40,7 @@ void fix_handshake(struct fix *f);
 #define C(...) fix_add(f, CLIENT, (struct say){__VA_ARGS__})
 #define S(...) fix_add(f, SERVER, (struct say){__VA_ARGS__})
 
+void suite_capture(void);
 void suite_packet(void);
 void suite_session(void);
 void suite_plan(void);

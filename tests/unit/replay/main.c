@@ -9,6 +9,7 @@ int main(void)
 
 	if (CU_initialize_registry() != CUE_SUCCESS)
 		return 1;
+	suite_capture();
 	suite_packet();
 	suite_session();
 	suite_plan();
