@@ -234,6 +234,14 @@ static void close_hosts(struct sim *s)
 		}
 }
 
+static bool all_quiet(const struct sim *s)
+{
+	for (unsigned i = 0; i < s->n_nodes; i++)
+		if (!node_quiet(&s->nodes[i]))
+			return false;
+	return true;
+}
+
 static void close_all(struct sim *s)
 {
 	uint64_t until;
@@ -242,12 +250,9 @@ static void close_all(struct sim *s)
 	if (s->peer)
 		peer_quiet(s->peer);
 	until = s->now_us + s->plan.heal_us + QUIET_US;
-	for (bool quiet = false; !quiet && !s->failed && s->now_us < until;) {
+	while (!s->failed && s->now_us < until && !all_quiet(s)) {
 		uint64_t next = below_next(s);
 
-		quiet = true;
-		for (unsigned i = 0; i < s->n_nodes; i++)
-			quiet = quiet && node_quiet(&s->nodes[i]);
 		if (next == SIM_NEVER)
 			break;
 		sim_pass(s, next > s->now_us ? next - s->now_us : 1);
