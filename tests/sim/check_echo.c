@@ -71,11 +71,14 @@ void echo_turn(struct node *n, uint32_t id)
 	struct shadow_echo *e = &n->shadow[id].echo;
 
 	if (e->n) {
-		ts_recent(n, id, r, nxt);
+		if (e->known)
+			ts_recent(n, id, r, nxt);
 		if (n->n_rx) // perhaps this turn has not taken them in
 			return;
 		marks(n, id, r, nxt);
 	}
+	// What came while it was half-open was not noted, and may wait to be taken in.
+	e->known |= n->n_rx == 0;
 	e->ts_recent = HARD_GET(r->ts_recent);
 	e->rcv_nxt = nxt;
 	e->n = 0;

@@ -112,6 +112,7 @@ struct shadow_echo {
 	struct shadow_heard heard[SHADOW_HEARD];
 	uint32_t n; // more than there is room for: not all of them are known
 	uint32_t ts_recent, rcv_nxt; // of the record then; a sequence number
+	bool known; // whether all that came since is noted
 	bool owed; // a mark is to be echoed
 };
 
