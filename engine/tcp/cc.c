@@ -1,4 +1,5 @@
 #include "engine/tcp/cc.h"
+#include "engine/tcp/internal.h"
 
 const struct cc_ops *const cc_all[OB_CC_END] = {
 	[OB_CC_NEWRENO] = &cc_newreno,
@@ -54,4 +55,13 @@ uint32_t cc_slow_start(struct cc *c, uint32_t acked)
 	}
 	c->s->cwnd = c->s->ssthresh;
 	return by - room;
+}
+
+void cc_begin(struct tcp *t, struct tcp_soft *s, uint32_t segs)
+{
+	struct cc c = cc_of(t, s);
+
+	memset(c.priv, 0, sizeof(*c.priv));
+	s->cc = (uint8_t)setting(t, s, OB_OPT_CONGESTION);
+	cc_ops_of(s)->init(&c, segs);
 }

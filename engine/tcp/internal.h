@@ -127,8 +127,6 @@ struct seg_tuple half_tuple(const struct half *h);
 uint32_t conn_lookup(const struct tcp *t, const struct seg_tuple *k); // id, or TCP_NONE
 int conn_insert(struct tcp *t, const struct seg_tuple *k, uint32_t id);
 void conn_remove(struct tcp *t, const struct seg_tuple *k);
-struct tcp_soft *soft_new(struct tcp *t, uint32_t conn);
-void soft_drop(struct tcp *t, uint32_t conn);
 void list_dirty(struct tcp *t, struct tcp_soft *s); // for tcp_commit()
 void list_out(struct tcp *t, struct tcp_soft *s); // for tcp_output()
 void conn_ack_now(struct tcp *t, struct tcp_soft *s);
@@ -142,7 +140,10 @@ bool conn_whole(struct tcp *t, uint32_t conn);
 void conn_timer(struct tcp *t, struct tcp_soft *s);
 // After its positions were committed: TIME-WAIT, the end of LAST-ACK, FIN-WAIT-2's limit.
 void conn_settle(struct tcp *t, struct tcp_soft *s);
-// The controller is chosen and begins, with a window of `segs` segments.
+// soft.c
+struct tcp_soft *soft_new(struct tcp *t, uint32_t conn);
+void soft_drop(struct tcp *t, uint32_t conn);
+// cc.c: the controller is chosen and begins, with a window of `segs` segments.
 void cc_begin(struct tcp *t, struct tcp_soft *s, uint32_t segs);
 
 // listen.c
@@ -252,7 +253,7 @@ bool answer_take(struct tcp *t, struct tcp_answers *a);
 bool challenge(struct tcp *t, struct tcp_soft *s); // RFC 5961, limited as above
 void tw_input(struct tcp *t, struct tw *e, const struct seg_in *in);
 
-// output.c
+// window.c
 uint32_t tcp_rcv_wnd(const struct tcp *t);
 // Whether the edge could rise by so much that the peer should be told at once.
 bool edge_worth(struct tcp *t, struct tcp_soft *s, const struct rec *r);

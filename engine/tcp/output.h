@@ -1,4 +1,4 @@
-// Output: what output.c and resend.c share.
+// Output: what output.c, resend.c and window.c share.
 #ifndef ENGINE_TCP_OUTPUT_H
 #define ENGINE_TCP_OUTPUT_H
 
@@ -10,6 +10,9 @@ int out_emit(struct tcp *t, struct tcp_soft *s, struct rec *r, uint32_t *cursor,
 	uint32_t len, bool fin);
 // An ACK without data, from where the peer will take it. Returns false when it could not leave.
 bool out_ack(struct tcp *t, struct tcp_soft *s, struct rec *r);
+// The window field of a segment, raising the edge where that is due. rcv_edge is committed before it
+// leaves.
+uint16_t out_window(struct tcp *t, struct tcp_soft *s, const struct rec *r);
 // The retransmission timer starts, or starts over (the wheel is set when output is done).
 void out_arm(struct tcp *t, struct tcp_soft *s);
 // The largest payload of a segment with our options.
