@@ -3,6 +3,7 @@
 #
 #   style.sh --list [--quick]   names of the checks, one a line
 #   style.sh CHECK              one of them; exit status 1 with what was found, 77 when it cannot run
+#   style.sh CHECK CHECK...     each of them, by name; exit status 1 when any found something or cannot run
 set -u
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 cd "$OB_ROOT" || exit 1
@@ -161,11 +162,26 @@ case "${1:-}" in
 	printf '%s\n' "${slow[@]}"
 	;;
 *)
-	for name in "${quick[@]}" "${slow[@]}"; do
-		[ "${1:-}" = "$name" ] || continue
-		"check_${name//-/_}"
-		exit $?
+	[ $# -ge 1 ] || die "usage: style.sh --list [--quick] | CHECK..."
+	for wanted in "$@"; do
+		case " ${quick[*]} ${slow[*]} " in
+		*" $wanted "*) ;;
+		*) die "there is no check $wanted; style.sh --list names them" ;;
+		esac
 	done
-	die "usage: style.sh --list [--quick] | CHECK"
+	if [ $# = 1 ]; then
+		"check_${1//-/_}"
+		exit $?
+	fi
+	failed=0
+	for wanted in "$@"; do
+		if ("$0" "$wanted"); then
+			echo "ok   $wanted"
+		else
+			echo "fail $wanted"
+			failed=1
+		fi
+	done
+	exit $failed
 	;;
 esac
