@@ -125,8 +125,9 @@ void flight_sent(struct tcp *t, struct tcp_soft *s, uint64_t end, bool again);
 void flight_resent(struct tcp *t, struct tcp_soft *s, uint64_t start, uint64_t end);
 // snd_una has moved to una: takes what lies below it off, adds to *n.
 void flight_acked(struct tcp *t, struct tcp_soft *s, uint64_t una, struct flight_news *n);
-// The peer holds [start, end), inside [snd_una, snd_nxt): adds to *n what is new of it.
-void flight_sacked(
+// The peer holds [start, end), inside [snd_una, snd_nxt): adds to *n what is new of it. Returns whether all
+// of it is remembered, which takes ranges.
+bool flight_sacked(
 	struct tcp *t, struct tcp_soft *s, uint64_t start, uint64_t end, struct flight_news *n);
 
 // Takes an outstanding range for lost. Its neighbours merge with it: other indices may end.

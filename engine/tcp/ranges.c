@@ -150,6 +150,8 @@ void range_coarsen_tail(struct tcp *t, struct tcp_flight *f, uint64_t end)
 {
 	struct tcp_range *r = &t->ranges[f->tail];
 
+	if (r->state == RANGE_SACKED)
+		memset(f->seen, 0, sizeof(f->seen));
 	make_out(t, f, f->tail, t->now_us);
 	r->end = end;
 	r->n_tx = 2; // no time can be taken from it
@@ -232,6 +234,7 @@ static void resend_cut(struct tcp *t, struct tcp_soft *s, struct tcp_flight *f, 
 
 	if (range_cut(t, f, i, start, end) || r->start != start || r->state != RANGE_LOST)
 		return;
+	memset(f->seen, 0, sizeof(f->seen)); // what a block says is news again
 	next = r->next;
 	if (next == STATE_NIL) {
 		f->lost -= (uint32_t)(r->end - end);
@@ -271,8 +274,9 @@ void range_resend(struct tcp *t, struct tcp_soft *s, struct tcp_flight *f, uint3
 		r->n_tx = 2;
 }
 
-// [start, end) of range i, which is not SACKed, from its start on.
-static void sack_part(struct tcp *t, struct tcp_flight *f, uint32_t i, uint64_t start, uint64_t end,
+// [start, end) of range i, which is not SACKed, from its start on. Returns whether it is remembered: if not
+// it is sent again at the worst.
+static bool sack_part(struct tcp *t, struct tcp_flight *f, uint32_t i, uint64_t start, uint64_t end,
 	struct flight_news *n)
 {
 	struct tcp_range *r = &t->ranges[i], *p;
@@ -291,7 +295,7 @@ static void sack_part(struct tcp *t, struct tcp_flight *f, uint32_t i, uint64_t 
 		f->hint = r->prev;
 	} else {
 		if (!range_cut(t, f, &i, start, end))
-			return; // not remembered: it is sent again at the worst
+			return false;
 		state_leave(t, f, i);
 		t->ranges[i].state = RANGE_SACKED;
 		f->sacked += len;
@@ -301,22 +305,25 @@ static void sack_part(struct tcp *t, struct tcp_flight *f, uint32_t i, uint64_t 
 	news_add(f, n, &was, end, len);
 	if (end > n->sacked_end)
 		n->sacked_end = end;
+	return true;
 }
 
-void flight_sacked(
+bool flight_sacked(
 	struct tcp *t, struct tcp_soft *s, uint64_t start, uint64_t end, struct flight_news *n)
 {
 	struct tcp_flight *f = flight_get(t, s);
+	bool all = true;
 
 	while (start < end && f->head != STATE_NIL) {
 		uint32_t i = flight_find(t, f, start);
 		const struct tcp_range *r = &t->ranges[i];
 		uint64_t to = r->end < end ? r->end : end;
 
-		if (r->state != RANGE_SACKED)
-			sack_part(t, f, i, start, to, n);
+		if (r->state != RANGE_SACKED && !sack_part(t, f, i, start, to, n))
+			all = false;
 		start = to;
 	}
+	return all;
 }
 
 void flight_mark_lost(struct tcp *t, struct tcp_flight *f, uint32_t i)

@@ -50,13 +50,13 @@ void sack_input(struct tcp_rx *x, struct flight_news *n)
 		if (!seq_lt(start, end) || seq_leq(start, una)
 			|| seq_gt(end, snd_seq(x->r, s->snd_nxt)))
 			continue;
-		seen[2 * i] = start;
-		seen[2 * i + 1] = end;
-		if (seen_before(f, start, end))
-			continue;
 		from = start - una;
 		to = end - una;
-		flight_sacked(x->t, s, s->snd_una + from, s->snd_una + to, n);
+		if (!seen_before(f, start, end)
+			&& !flight_sacked(x->t, s, s->snd_una + from, s->snd_una + to, n))
+			continue;
+		seen[2 * i] = start;
+		seen[2 * i + 1] = end;
 	}
 	memcpy(f->seen, seen, sizeof(seen));
 }

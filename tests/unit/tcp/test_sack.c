@@ -194,6 +194,30 @@ static void test_one_range(void)
 	bench_free(b);
 }
 
+// With two, a lost range and what is SACKed behind it: the second makes room for what goes again. The rest
+// goes as ACKs come, and waits for no timer; what is held and was forgotten is learnt from the next ACK.
+static void test_two_ranges(void)
+{
+	struct bench *b = path_open(NO_TS);
+
+	b->t.n_ranges = 1;
+	path_send(b, 1001, 8);
+	advance(b, RTT_US);
+	sack1(b, 1001, 5001, 9001);
+	for (unsigned i = 1; i <= 4; i++)
+		expect(b, .seq = 1000 * i + 1, .len = 1000);
+	expect_none(b);
+	advance(b, RTT_US);
+	sack1(b, 2001, 5001, 9001);
+	expect_none(b);
+	inject(b, .ack = 9001);
+	expect_none(b);
+	CU_ASSERT_EQUAL(counter_delta(b, tcp_rtx_rto), 0);
+	CU_ASSERT_EQUAL(counter_delta(b, tcp_rtx_segs), 4);
+	CU_ASSERT_EQUAL(b->t.n_flights_used, 0);
+	bench_free(b);
+}
+
 // One that has more ranges than are left gets no more; another still does.
 static void test_ranges_shared(void)
 {
@@ -250,6 +274,7 @@ int main(void)
 		{"D-SACK sent (RFC 2883)", test_dsack_sent},
 		{"blocks beside data", test_blocks_beside_data},
 		{"one range", test_one_range},
+		{"two ranges", test_two_ranges},
 		{"ranges are shared", test_ranges_shared},
 		{"want of ranges", test_want_of_ranges},
 		CU_TEST_INFO_NULL,
