@@ -321,12 +321,47 @@ static void bases_are_good(void)
 	}
 }
 
+// A frame in several buffers is put into the first if that has room, and dropped if not.
+static void frames_in_parts(void)
+{
+	struct rte_mbuf *m, *tail;
+	struct frame fr;
+
+	fixture_open(NULL);
+	fixture_flush();
+	make_tcp(&fr, 0, 600);
+	m = frame_mbuf(&fr);
+	tail = rte_pktmbuf_alloc(m->pool);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(tail);
+	memcpy(rte_pktmbuf_append(tail, 500), fr.b + fr.len - 500, 500);
+	rte_pktmbuf_trim(m, 500);
+	CU_ASSERT_EQUAL_FATAL(rte_pktmbuf_chain(m, tail), 0);
+	input_mbuf(m);
+	CU_ASSERT_EQUAL_FATAL(f.n_segs, 1);
+	CU_ASSERT_EQUAL(f.segs[0].len, 600);
+	CU_ASSERT_EQUAL(memcmp(f.segs[0].data, fr.b + fr.len - 600, 600), 0);
+	fixture_flush();
+	m = frame_mbuf(&fr);
+	for (unsigned i = 0; i < 2; i++) {
+		tail = rte_pktmbuf_alloc(m->pool);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(tail);
+		memset(rte_pktmbuf_append(tail, 1500), 0, 1500);
+		CU_ASSERT_EQUAL_FATAL(rte_pktmbuf_chain(m, tail), 0);
+	}
+	f.n_segs = 0;
+	input_mbuf(m);
+	CU_ASSERT_EQUAL(f.n_segs, 0);
+	CU_ASSERT_EQUAL(f.cnt.drop_eth_segs, 1);
+	fixture_close();
+}
+
 int main(void)
 {
 	CU_TestInfo tests[] = {
 		{"the frames to begin with are good", bases_are_good},
 		{"every bad packet under its counter", every_row},
 		{"every counter has a row", every_counter_has_a_row},
+		{"frames in several buffers", frames_in_parts},
 		CU_TEST_INFO_NULL,
 	};
 
