@@ -169,6 +169,19 @@ void world_close(struct world *w)
 	state_destroy(&w->st, false);
 }
 
+void world_with_host(struct world *w, struct peer *p)
+{
+	world_open(w);
+	peer_attach(&w->e, p, 2, 4);
+	counters_mark(w);
+}
+
+void world_end(struct world *w, struct peer *p)
+{
+	peer_close(p);
+	world_close(w);
+}
+
 void world_turn(struct world *w)
 {
 	control_turn(&w->control, 0);

@@ -44,6 +44,9 @@ struct world {
 
 void world_open(struct world *w);
 void world_close(struct world *w);
+// With one host, of two channels and rings of 16, whose attach is not among the counters; and its end.
+void world_with_host(struct world *w, struct peer *p);
+void world_end(struct world *w, struct peer *p);
 // A round of both threads.
 void world_turn(struct world *w);
 
