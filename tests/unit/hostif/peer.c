@@ -1,6 +1,5 @@
 #include "tests/unit/hostif/peer.h"
 
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -96,7 +95,7 @@ void peer_attach_layout(const struct peer_engine *e, struct peer *p, const struc
 	struct ob_chan_shm *c;
 
 	*p = (struct peer){.fd = peer_connect(e), .l = *l};
-	p->mem = peer_memfd(p->l.seg_bytes, F_SEAL_SHRINK | F_SEAL_GROW);
+	p->mem = peer_memfd(p->l.seg_bytes, PEER_SEALS);
 	p->seg = mmap(NULL, p->l.seg_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, p->mem, 0);
 	m = peer_message(&p->l);
 	CU_ASSERT_EQUAL_FATAL(peer_ask(e, p, &m, sizeof(m), p->mem), 0);

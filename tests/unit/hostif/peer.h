@@ -2,6 +2,8 @@
 #ifndef TESTS_UNIT_HOSTIF_PEER_H
 #define TESTS_UNIT_HOSTIF_PEER_H
 
+#include <fcntl.h>
+
 #include "engine/hostif/control.h"
 #include "tests/unit/eal_main.h"
 
@@ -28,6 +30,7 @@ struct peer {
 
 // What a good host asks for.
 struct ob_seg_layout peer_layout(uint32_t channels, uint32_t order);
+#define PEER_SEALS (F_SEAL_SHRINK | F_SEAL_GROW) // those that a segment has to have
 // memfd of that many bytes; seals: F_SEAL_*.
 int peer_memfd(uint64_t bytes, int seals);
 int peer_connect(const struct peer_engine *e);

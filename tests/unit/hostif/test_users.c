@@ -7,8 +7,6 @@
 
 #include "tests/unit/hostif/fixture.h"
 
-#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW)
-
 static void limit(struct world *w, const char *name, const char *value)
 {
 	char section[32];
@@ -23,7 +21,7 @@ static int attach_one(struct world *w, struct peer *p)
 	struct ob_msg_attach m;
 
 	*p = (struct peer){.fd = peer_connect(&w->e), .l = peer_layout(1, 4)};
-	p->mem = peer_memfd(p->l.seg_bytes, SEALS);
+	p->mem = peer_memfd(p->l.seg_bytes, PEER_SEALS);
 	m = peer_message(&p->l);
 	return peer_ask(&w->e, p, &m, sizeof(m), p->mem);
 }
