@@ -217,6 +217,24 @@ struct tcp_soft *world_conn(struct world *w, struct peer *p, uint32_t conn)
 	return s;
 }
 
+void world_notify(struct world *w, struct tcp_soft *s, unsigned bits)
+{
+	w->h.ops.notify(&w->h, s, bits);
+}
+
+void world_receive(struct world *w, struct tcp_soft *s, uint32_t len)
+{
+	struct rec *r = &w->st.recs[s->conn];
+	uint8_t data[4096];
+
+	for (uint32_t i = 0; i < len; i++)
+		data[i] = (uint8_t)(s->rcv_nxt + i);
+	CU_ASSERT_EQUAL(w->h.ops.place(&w->h, s, s->rcv_nxt, data, len), len);
+	s->rcv_nxt += len;
+	HARD_SET(r->rcv_nxt, s->rcv_nxt);
+	world_notify(w, s, TCP_EV_DATA);
+}
+
 void counters_mark(struct world *w)
 {
 	w->before = w->cnt;

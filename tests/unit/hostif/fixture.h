@@ -52,6 +52,10 @@ void world_turn(struct world *w);
 
 // A live record with soft state for a connection of the host, in accept slot order.
 struct tcp_soft *world_conn(struct world *w, struct peer *p, uint32_t conn);
+// TCP has something to tell of it: TCP_EV_*.
+void world_notify(struct world *w, struct tcp_soft *s, unsigned bits);
+// Received data, placed and committed.
+void world_receive(struct world *w, struct tcp_soft *s, uint32_t len);
 
 void counters_mark(struct world *w);
 // How much a counter rose since the mark, and how much all of them did.

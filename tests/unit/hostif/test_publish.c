@@ -1,50 +1,63 @@
-// Events of committed records, slots and their generations, doorbells, sleeping.
+// Events of committed records, slots and their generations.
 #include <errno.h>
-#include <poll.h>
-#include <pthread.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "tests/unit/hostif/fixture.h"
-
-static void setup(struct world *w, struct peer *p)
-{
-	world_open(w);
-	peer_attach(&w->e, p, 2, 4);
-	counters_mark(w);
-}
-
-static void teardown(struct world *w, struct peer *p)
-{
-	peer_close(p);
-	world_close(w);
-}
-
-static void notify(struct world *w, struct tcp_soft *s, unsigned bits)
-{
-	w->h.ops.notify(&w->h, s, bits);
-}
-
-// Received data, placed and committed.
-static void receive(struct world *w, struct tcp_soft *s, uint32_t len)
-{
-	struct rec *r = &w->st.recs[s->conn];
-	uint8_t data[4096];
-
-	for (uint32_t i = 0; i < len; i++)
-		data[i] = (uint8_t)(s->rcv_nxt + i);
-	CU_ASSERT_EQUAL(w->h.ops.place(&w->h, s, s->rcv_nxt, data, len), len);
-	s->rcv_nxt += len;
-	HARD_SET(r->rcv_nxt, s->rcv_nxt);
-	notify(w, s, TCP_EV_DATA);
-}
 
 static void finish(struct world *w, struct tcp_soft *s, int error)
 {
 	struct rec *r = &w->st.recs[s->conn];
 
 	HARD_SET(r->life, rec_life(rec_gen(r), (uint32_t)error, REC_DONE));
-	notify(w, s, TCP_EV_CLOSED);
+	world_notify(w, s, TCP_EV_CLOSED);
+}
+
+// A connection is established: every field of it is told.
+static struct tcp_soft *told_of_accept(struct world *w, struct peer *p)
+{
+	struct tcp_soft *s = world_conn(w, p, 7);
+	struct rec *r = &w->st.recs[7];
+	struct ob_event e;
+
+	r->laddr = ob_addr_v4(0x0100000a);
+	r->raddr = ob_addr_v4(0x0200000a);
+	r->lport = 80;
+	r->rport = 40000;
+	r->mss = 1448;
+	r->opts = OB_NEG_TS | OB_NEG_SACK;
+	r->listener = 3;
+	w->st.listeners[3].number = 200;
+	world_notify(w, s, TCP_EV_ACCEPT);
+	CU_ASSERT_EQUAL(s->flags & SOFT_NOTIFY, SOFT_NOTIFY);
+	world_turn(w);
+	CU_ASSERT_EQUAL(s->flags & SOFT_NOTIFY, 0);
+	e = peer_event(p);
+	CU_ASSERT(e.type == OB_EV_ACCEPT && e.slot == 0 && e.gen == 1 && e.error == 0);
+	CU_ASSERT(ob_addr_eq(&e.conn.laddr, &r->laddr) && ob_addr_eq(&e.conn.raddr, &r->raddr));
+	CU_ASSERT(e.conn.lport == 80 && e.conn.rport == 40000 && e.conn.mss == 1448);
+	CU_ASSERT(e.conn.opts == r->opts && e.conn.chan_listener == 200);
+	CU_ASSERT_EQUAL(e.conn.when_us, w->tcp.now_us);
+	CU_ASSERT_EQUAL(atomic_load(&p->host->chans[0].hard->ev_tail), 1);
+	return s;
+}
+
+// Data came, and ours was acknowledged with our FIN: one event for both.
+static void told_of_data(struct world *w, struct peer *p, struct tcp_soft *s)
+{
+	struct rec *r = &w->st.recs[s->conn];
+	struct ob_event e;
+
+	world_receive(w, s, 100);
+	s->flags |= SOFT_PUSH_RCVD;
+	HARD_SET(r->snd_wr, 51 | STATE_FIN);
+	HARD_SET(r->snd_una, 51); // with our FIN
+	world_notify(w, s, TCP_EV_SENT);
+	world_turn(w);
+	e = peer_event(p);
+	CU_ASSERT(e.type == OB_EV_DATA && e.n == 1 && e.flags == OB_EV_PUSH);
+	CU_ASSERT(e.data.off == 0 && e.data.sent == 50);
+	CU_ASSERT_EQUAL(ob_span_len(e.data.spans[0]), 100);
+	CU_ASSERT_EQUAL(p->seg[ob_span_off(e.data.spans[0]) + 99], 99);
+	CU_ASSERT(!peer_has_event(p)); // SENT went along
 }
 
 // Every field of an established connection, and its life up to RELEASE.
@@ -53,48 +66,14 @@ static void test_life(void)
 	struct world w;
 	struct peer p;
 	struct tcp_soft *s;
-	struct rec *r;
 	struct ob_event e;
 
-	setup(&w, &p);
-	s = world_conn(&w, &p, 7);
-	r = &w.st.recs[7];
-	r->laddr = ob_addr_v4(0x0100000a);
-	r->raddr = ob_addr_v4(0x0200000a);
-	r->lport = 80;
-	r->rport = 40000;
-	r->mss = 1448;
-	r->opts = OB_NEG_TS | OB_NEG_SACK;
-	r->listener = 3;
-	w.st.listeners[3].number = 200;
-	notify(&w, s, TCP_EV_ACCEPT);
-	CU_ASSERT_EQUAL(s->flags & SOFT_NOTIFY, SOFT_NOTIFY);
-	world_turn(&w);
-	CU_ASSERT_EQUAL(s->flags & SOFT_NOTIFY, 0);
-	e = peer_event(&p);
-	CU_ASSERT(e.type == OB_EV_ACCEPT && e.slot == 0 && e.gen == 1 && e.error == 0);
-	CU_ASSERT(ob_addr_eq(&e.conn.laddr, &r->laddr) && ob_addr_eq(&e.conn.raddr, &r->raddr));
-	CU_ASSERT(e.conn.lport == 80 && e.conn.rport == 40000 && e.conn.mss == 1448);
-	CU_ASSERT(e.conn.opts == r->opts && e.conn.chan_listener == 200);
-	CU_ASSERT_EQUAL(e.conn.when_us, w.tcp.now_us);
-	CU_ASSERT_EQUAL(atomic_load(&p.host->chans[0].hard->ev_tail), 1);
-
-	receive(&w, s, 100);
-	s->flags |= SOFT_PUSH_RCVD;
-	HARD_SET(r->snd_wr, 51 | STATE_FIN);
-	HARD_SET(r->snd_una, 51); // with our FIN
-	notify(&w, s, TCP_EV_SENT);
-	world_turn(&w);
-	e = peer_event(&p);
-	CU_ASSERT(e.type == OB_EV_DATA && e.n == 1 && e.flags == OB_EV_PUSH);
-	CU_ASSERT(e.data.off == 0 && e.data.sent == 50);
-	CU_ASSERT_EQUAL(ob_span_len(e.data.spans[0]), 100);
-	CU_ASSERT_EQUAL(p.seg[ob_span_off(e.data.spans[0]) + 99], 99);
-	CU_ASSERT(!peer_has_event(&p)); // SENT went along
-
+	world_with_host(&w, &p);
+	s = told_of_accept(&w, &p);
+	told_of_data(&w, &p, s);
 	s->rcv_nxt = 101 | STATE_FIN;
-	HARD_SET(r->rcv_nxt, s->rcv_nxt);
-	notify(&w, s, TCP_EV_DATA);
+	HARD_SET(w.st.recs[7].rcv_nxt, s->rcv_nxt);
+	world_notify(&w, s, TCP_EV_DATA);
 	finish(&w, s, ECONNRESET);
 	world_turn(&w);
 	e = peer_event(&p);
@@ -107,7 +86,7 @@ static void test_life(void)
 	world_turn(&w);
 	CU_ASSERT_EQUAL(p.host->slots[0].id & SLOT_TAG, SLOT_FREE);
 	CU_ASSERT(!peer_has_event(&p));
-	teardown(&w, &p);
+	world_end(&w, &p);
 }
 
 // A tiny ring and much to say: all of it arrives, in order, as the host makes room.
@@ -119,17 +98,17 @@ static void test_full_ring(void)
 	uint64_t off[4] = {0};
 	uint32_t accepted = 0, closed = 0, fins = 0, rounds = 0;
 
-	setup(&w, &p);
+	world_with_host(&w, &p);
 	// Buffers in an order that merges nothing: a span each.
 	for (uint32_t i = 0; i < 32; i++)
 		p.host->mem->free[31 - i] = (i * 7) % 32;
 	for (uint32_t i = 0; i < 4; i++) {
 		s[i] = world_conn(&w, &p, i);
-		notify(&w, s[i], TCP_EV_ACCEPT);
+		world_notify(&w, s[i], TCP_EV_ACCEPT);
 	}
 	for (uint32_t k = 0; k < 8; k++)
 		for (uint32_t i = 0; i < 4; i++)
-			receive(&w, s[i], 512);
+			world_receive(&w, s[i], 512);
 	for (uint32_t i = 0; i < 4; i++) {
 		s[i]->rcv_nxt = 4097 | STATE_FIN;
 		HARD_SET(w.st.recs[i].rcv_nxt, s[i]->rcv_nxt);
@@ -165,7 +144,7 @@ static void test_full_ring(void)
 	}
 	CU_ASSERT(accepted == 4 && closed == 4 && fins == 4);
 	CU_ASSERT(!peer_has_event(&p));
-	teardown(&w, &p);
+	world_end(&w, &p);
 }
 
 // A ring that is full when events come: they wait, counted, and nothing is said twice.
@@ -176,14 +155,14 @@ static void test_put_off(void)
 	struct tcp_soft *s;
 	uint32_t n = 0;
 
-	setup(&w, &p);
+	world_with_host(&w, &p);
 	for (uint32_t i = 0; i < 16; i++)
 		peer_request(&p, &(struct ob_req){.op = 99});
 	world_turn(&w);
 	CU_ASSERT_EQUAL(ROSE(&w, req_bad_op), 16);
 	s = world_conn(&w, &p, 0);
-	notify(&w, s, TCP_EV_ACCEPT);
-	receive(&w, s, 10);
+	world_notify(&w, s, TCP_EV_ACCEPT);
+	world_receive(&w, s, 10);
 	// A failed connect waits as well.
 	script.answer_id = WORLD_CONNS + 1;
 	p.host->slots[5] = (struct hostif_slot){.gen = 3, .id = WORLD_CONNS + 1};
@@ -213,7 +192,7 @@ static void test_put_off(void)
 	CU_ASSERT_EQUAL(peer_event(&p).type, OB_EV_ACCEPT);
 	CU_ASSERT_EQUAL(peer_event(&p).type, OB_EV_DATA);
 	CU_ASSERT(!peer_has_event(&p));
-	teardown(&w, &p);
+	world_end(&w, &p);
 }
 
 // SENT: three connections an entry, only when something was acknowledged.
@@ -224,12 +203,12 @@ static void test_sent(void)
 	struct tcp_soft *s[4];
 	struct ob_event e;
 
-	setup(&w, &p);
+	world_with_host(&w, &p);
 	for (uint32_t i = 0; i < 4; i++) {
 		s[i] = world_conn(&w, &p, i);
 		HARD_SET(w.st.recs[i].snd_wr, 1000);
 		HARD_SET(w.st.recs[i].snd_una, 100 * i);
-		notify(&w, s[i], TCP_EV_SENT);
+		world_notify(&w, s[i], TCP_EV_SENT);
 	}
 	world_turn(&w);
 	e = peer_event(&p);
@@ -238,12 +217,12 @@ static void test_sent(void)
 		CU_ASSERT(e.sent[i].slot == i + 1 && e.sent[i].gen == 1
 			&& e.sent[i].off == 100 * (i + 1));
 	CU_ASSERT(!peer_has_event(&p));
-	notify(&w, s[1], TCP_EV_SENT); // nothing new
+	world_notify(&w, s[1], TCP_EV_SENT); // nothing new
 	world_turn(&w);
 	CU_ASSERT(!peer_has_event(&p));
 	for (uint32_t i = 0; i < 4; i++) {
 		HARD_SET(w.st.recs[i].snd_una, 1000);
-		notify(&w, s[i], TCP_EV_SENT);
+		world_notify(&w, s[i], TCP_EV_SENT);
 	}
 	world_turn(&w);
 	CU_ASSERT_EQUAL(peer_event(&p).n, 3);
@@ -253,8 +232,8 @@ static void test_sent(void)
 	HARD_SET(w.st.recs[0].snd_una, 2000);
 	HARD_SET(w.st.recs[1].snd_wr, 2000);
 	HARD_SET(w.st.recs[1].snd_una, 2000);
-	notify(&w, s[0], TCP_EV_SENT);
-	notify(&w, s[1], TCP_EV_CONNECT | TCP_EV_SENT);
+	world_notify(&w, s[0], TCP_EV_SENT);
+	world_notify(&w, s[1], TCP_EV_CONNECT | TCP_EV_SENT);
 	world_turn(&w);
 	e = peer_event(&p);
 	CU_ASSERT(e.type == OB_EV_SENT && e.n == 1);
@@ -262,13 +241,13 @@ static void test_sent(void)
 	e = peer_event(&p);
 	CU_ASSERT(e.type == OB_EV_SENT && e.n == 1 && e.sent[0].slot == 1);
 	// The end comes behind all data, whoever forgot to say so.
-	receive(&w, s[2], 10);
+	world_receive(&w, s[2], 10);
 	s[2]->notify = 0;
 	finish(&w, s[2], 0);
 	world_turn(&w);
 	CU_ASSERT_EQUAL(peer_event(&p).type, OB_EV_DATA);
 	CU_ASSERT_EQUAL(peer_event(&p).type, OB_EV_CLOSED);
-	teardown(&w, &p);
+	world_end(&w, &p);
 }
 
 // Accept slots come back after RELEASE, the one used longest ago first, with a higher generation.
@@ -278,7 +257,7 @@ static void test_slots(void)
 	struct peer p;
 	uint32_t slot, gen;
 
-	setup(&w, &p);
+	world_with_host(&w, &p);
 	for (uint32_t i = 0; i < 4; i++)
 		world_conn(&w, &p, i);
 	CU_ASSERT_EQUAL(w.h.ops.slot_get(&w.h, 0, 0, 9, &slot, &gen), -ENOSPC);
@@ -308,7 +287,7 @@ static void test_slots(void)
 	p.host->free_head = p.host->free_tail = 2;
 	CU_ASSERT_EQUAL(w.h.ops.slot_get(&w.h, 0, 0, 9, &slot, &gen), 0);
 	CU_ASSERT_EQUAL(gen, 1);
-	teardown(&w, &p);
+	world_end(&w, &p);
 }
 
 // RELEASE of a connection that has not been told all waits for that.
@@ -318,7 +297,7 @@ static void test_release_listed(void)
 	struct peer p;
 	struct tcp_soft *s;
 
-	setup(&w, &p);
+	world_with_host(&w, &p);
 	s = world_conn(&w, &p, 0);
 	finish(&w, s, 0);
 	script.calls = 0;
@@ -329,123 +308,7 @@ static void test_release_listed(void)
 	hostif_publish(&w.h);
 	hostif_requests(&w.h);
 	CU_ASSERT_STRING_EQUAL(script.last, "release");
-	teardown(&w, &p);
-}
-
-static uint32_t bells(struct peer *p)
-{
-	char junk[16];
-	uint32_t n = 0;
-
-	while (recv(p->bells[0], junk, sizeof(junk), MSG_DONTWAIT) > 0)
-		n++;
-	return n;
-}
-
-static void test_doorbells(void)
-{
-	struct world w;
-	struct peer p;
-	struct tcp_soft *s;
-	struct ob_chan_shm *shm;
-
-	setup(&w, &p);
-	shm = ob_seg_chan(p.seg, &p.l, 0);
-	s = world_conn(&w, &p, 0);
-	receive(&w, s, 1);
-	world_turn(&w);
-	CU_ASSERT_EQUAL(bells(&p), 0); // awake
-	peer_event(&p);
-	atomic_store(&shm->host_sleeping, 1);
-	world_turn(&w);
-	CU_ASSERT_EQUAL(bells(&p), 0); // nothing was published
-	receive(&w, s, 1);
-	world_turn(&w);
-	receive(&w, s, 1);
-	world_turn(&w);
-	CU_ASSERT_EQUAL(bells(&p), 1); // once, while it has taken nothing
-	CU_ASSERT_EQUAL(ROSE(&w, doorbell_tx), 1);
-	// It wakes, takes all, and sleeps again before the engine looks at its flag.
-	peer_event(&p);
-	peer_event(&p);
-	receive(&w, s, 1);
-	world_turn(&w);
-	CU_ASSERT_EQUAL(bells(&p), 1);
-	// It was awake at that, took everything and went to sleep before its flag was read.
-	peer_event(&p);
-	receive(&w, s, 1);
-	hostif_publish(&w.h);
-	peer_event(&p);
-	hostif_doorbells(&w.h);
-	bells(&p); // if there was one, it is heard, and the host sleeps again
-	receive(&w, s, 1);
-	world_turn(&w);
-	CU_ASSERT_EQUAL(bells(&p), 1);
-	// A host that reads no doorbell does not hold the engine up.
-	for (unsigned i = 0; i < 2000; i++) {
-		peer_event(&p);
-		receive(&w, s, 1);
-		chain_rx_release(&w.st, p.host->mem, &w.st.recs[0], &s->rcv_tail, s->rcv_nxt - 1,
-			s->rcv_nxt);
-		world_turn(&w);
-	}
-	CU_ASSERT(ROSE(&w, doorbell_limited) > 0);
-	CU_ASSERT_EQUAL(ROSE(&w, ev_published), 2006);
-	teardown(&w, &p);
-}
-
-static void *ring_later(void *arg)
-{
-	struct peer *p = arg;
-
-	usleep(20000);
-	send(p->bells[1], "", 1, MSG_DONTWAIT);
-	return NULL;
-}
-
-static void test_sleep(void)
-{
-	struct world w;
-	struct peer p;
-	struct ob_seg_hdr *hdr;
-	struct ob_chan_shm *shm;
-	pthread_t t;
-	uint64_t turns;
-
-	setup(&w, &p);
-	hdr = (struct ob_seg_hdr *)p.seg;
-	CU_ASSERT(!hostif_sleep_prepare(&w.h));
-	CU_ASSERT_EQUAL(atomic_load(&hdr->engine_sleeping), 1);
-	// The wake-up of the attach command may be there still: it ends the first sleep.
-	hostif_sleep_wait(&w.h, 1000);
-	hostif_sleep_done(&w.h);
-	CU_ASSERT_EQUAL(atomic_load(&hdr->engine_sleeping), 0);
-	CU_ASSERT(!hostif_sleep_prepare(&w.h));
-	hostif_sleep_wait(&w.h, 1000);
-	CU_ASSERT_EQUAL(w.h.n_woken, 0);
-	hostif_sleep_done(&w.h);
-	// A doorbell of the second channel.
-	CU_ASSERT(!hostif_sleep_prepare(&w.h));
-	pthread_create(&t, NULL, ring_later, &p);
-	hostif_sleep_wait(&w.h, 10000000);
-	CU_ASSERT_EQUAL(w.h.n_woken, 1);
-	hostif_sleep_done(&w.h);
-	pthread_join(t, NULL);
-	CU_ASSERT(ROSE(&w, doorbell_rx) == 1 && p.host->bells_rx == 1);
-	// A request that came between the last look and the flag is seen.
-	shm = ob_seg_chan(p.seg, &p.l, 1);
-	turns = w.cnt.req_taken;
-	atomic_store(&shm->req.tail, 1);
-	CU_ASSERT(hostif_sleep_prepare(&w.h));
-	hostif_sleep_done(&w.h);
-	world_turn(&w);
-	CU_ASSERT_EQUAL(w.cnt.req_taken, turns + 1);
-	// So is the control thread.
-	hostif_post(&w.h, NULL);
-	CU_ASSERT(hostif_sleep_prepare(&w.h));
-	hostif_sleep_wait(&w.h, 10000000);
-	hostif_sleep_done(&w.h);
-	teardown(&w, &p);
+	world_end(&w, &p);
 }
 
 // An event ring whose head cannot be.
@@ -455,10 +318,10 @@ static void test_broken_head(void)
 	struct peer p;
 	struct tcp_soft *s;
 
-	setup(&w, &p);
+	world_with_host(&w, &p);
 	s = world_conn(&w, &p, 0);
 	for (unsigned i = 0; i < 17; i++) {
-		receive(&w, s, 1);
+		world_receive(&w, s, 1);
 		if (i == 16)
 			atomic_store(&ob_seg_chan(p.seg, &p.l, 0)->ev.head, 40);
 		world_turn(&w);
@@ -467,7 +330,7 @@ static void test_broken_head(void)
 	for (unsigned i = 0; i < 10; i++)
 		world_turn(&w);
 	CU_ASSERT_EQUAL(w.h.n_active, 0);
-	teardown(&w, &p);
+	world_end(&w, &p);
 }
 
 int main(void)
@@ -479,8 +342,6 @@ int main(void)
 		{"sent", test_sent},
 		{"slots", test_slots},
 		{"release before all is told", test_release_listed},
-		{"doorbells", test_doorbells},
-		{"sleeping", test_sleep},
 		{"a broken event ring", test_broken_head},
 		CU_TEST_INFO_NULL,
 	};
