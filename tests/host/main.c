@@ -13,6 +13,7 @@ static const struct {
 	{"http", suite_http},
 	{"attach", suite_attach},
 	{"conn", suite_conn},
+	{"listen", suite_listen},
 	{"settings", suite_settings},
 	{"stream", suite_stream},
 	{"limits", suite_limits},
