@@ -8,6 +8,11 @@
 #define TS true
 #define NO_TS false
 
+static inline struct tcp_soft *soft(struct bench *b)
+{
+	return tcp_soft(&b->t, b->conn);
+}
+
 // n segments of 1000 are written and leave; the first has relative number `first`.
 static inline void path_send(struct bench *b, int64_t first, int n)
 {

@@ -3,11 +3,6 @@
 
 #define SEC 1000000u
 
-static struct tcp_soft *soft(struct bench *b)
-{
-	return tcp_soft(&b->t, b->conn);
-}
-
 static struct cwv *cwv(struct bench *b)
 {
 	return &b->t.cc_priv[b->t.soft_of[b->conn]].cwv;

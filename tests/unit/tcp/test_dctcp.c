@@ -1,10 +1,7 @@
 // DCTCP (RFC 8257): alpha and the window by the formulas of section 3.3; the receiver of section 3.2
 // with many segments a turn; what the sender makes of what such a receiver says.
-#include "engine/tcp/ecn.h"
-#include "tests/unit/tcp/path.h"
+#include "tests/unit/tcp/ecn_path.h"
 
-#define SETUP (TCP_SYN | TCP_ECE | TCP_CWR)
-#define ACK_ECE (TCP_ACK | TCP_ECE)
 #define ONE (1u << 20)
 
 static struct tcp_soft own_soft;

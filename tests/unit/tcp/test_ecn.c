@@ -1,32 +1,5 @@
 // ECN on a connection (RFC 3168): what is marked, what a mark does, once a window.
-#include "engine/tcp/ecn.h"
-#include "tests/unit/tcp/path.h"
-
-#define SETUP (TCP_SYN | TCP_ECE | TCP_CWR)
-#define ACK_ECE (TCP_ACK | TCP_ECE)
-
-static struct tcp_soft *soft(struct bench *b)
-{
-	return tcp_soft(&b->t, b->conn);
-}
-
-// Connected with ECN; segments of 1000; the first was acknowledged after RTT_US: the next is 1001.
-static struct bench *ecn_open(int64_t sack)
-{
-	struct bench *b = bench_new();
-
-	snprintf(b->cfg.tcp_ecn, sizeof(b->cfg.tcp_ecn), "on");
-	host_connect(b);
-	expect(b, .flags = SETUP);
-	advance(b, RTT_US);
-	inject(b, .flags = TCP_SYN | ACK_ECE, .seq = 0, .ack = 1, .mss = 1000, .sack_ok = sack);
-	flush(b);
-	path_send(b, 1, 1);
-	advance(b, RTT_US);
-	inject(b, .ack = 1001);
-	counter_mark(b);
-	return b;
-}
+#include "tests/unit/tcp/ecn_path.h"
 
 // Sections 6.1.4 to 6.1.6: only new data.
 static void test_what_is_ect(void)
@@ -198,92 +171,6 @@ static void test_paced(void)
 	bench_free(b);
 }
 
-// A loss in the window that was reduced: sent again, but that is all (section 6.1.2). And the other
-// way round: ECE for a window that a loss has halved.
-static void test_loss_and_mark(void)
-{
-	struct bench *b = ecn_open(1);
-
-	path_send(b, 1001, 10);
-	soft(b)->cwnd = soft(b)->ssthresh = 10000;
-	advance(b, RTT_US);
-	inject(b, .ack = 2001, .flags = ACK_ECE);
-	CU_ASSERT_EQUAL(soft(b)->ssthresh, 5000);
-	inject(b, .ack = 2001, .flags = ACK_ECE, .n_sack = 1, .sack_l0 = 3001, .sack_r0 = 7001);
-	expect(b, .seq = 2001, .len = 1000, .flags = TCP_ACK, .ecn = 0);
-	CU_ASSERT_EQUAL(soft(b)->ssthresh, 5000);
-	CU_ASSERT_EQUAL(counter_delta(b, tcp_rtx_fast), 1);
-	inject(b, .ack = 11001, .flags = ACK_ECE);
-	CU_ASSERT_EQUAL(soft(b)->cwnd, 5000);
-	host_send(b, 5000, 0);
-	expect(b, .seq = 11001, .flags = TCP_ACK | TCP_CWR, .len = 1000);
-	flush(b);
-	advance(b, RTT_US);
-	sack1(b, 11001, 12001, 16001); // a loss
-	expect(b, .seq = 11001, .len = 1000, .ecn = 0);
-	CU_ASSERT_EQUAL(counter_delta(b, tcp_rtx_fast), 2);
-	inject(b, .ack = 16001, .flags = ACK_ECE);
-	CU_ASSERT_EQUAL(counter_delta(b, tcp_ecn_reduced), 1);
-	host_send(b, 1000, 0);
-	expect(b, .seq = 16001, .flags = TCP_ACK | TCP_CWR); // it was reduced: the peer is told
-	bench_free(b);
-}
-
-// The same without SACK: three duplicates.
-static void test_loss_after_mark_reno(void)
-{
-	struct bench *b = ecn_open(0);
-
-	path_send(b, 1001, 10);
-	soft(b)->cwnd = soft(b)->ssthresh = 10000;
-	advance(b, RTT_US);
-	inject(b, .ack = 2001, .flags = ACK_ECE);
-	inject(b, .ack = 3001, .flags = ACK_ECE);
-	expect_none(b);
-	for (int i = 0; i < 3; i++)
-		inject(b, .ack = 3001, .flags = ACK_ECE);
-	expect(b, .seq = 3001, .len = 1000, .ecn = 0);
-	CU_ASSERT_EQUAL(soft(b)->ssthresh, 5000);
-	inject(b, .ack = 5001, .flags = ACK_ECE); // NewReno: the next hole
-	expect(b, .seq = 5001, .len = 1000, .ecn = 0);
-	inject(b, .ack = 11001);
-	CU_ASSERT_EQUAL(soft(b)->cwnd, 5000);
-	bench_free(b);
-}
-
-// A time-out is a reduction too: CWR with the first new data, and ECE for what it lost is old.
-static void test_timeout(void)
-{
-	struct bench *b = ecn_open(0);
-
-	path_send(b, 1001, 4);
-	advance_until_sent(b, 3000000);
-	expect(b, .seq = 1001, .len = 1000, .flags = TCP_ACK, .ecn = 0);
-	inject(b, .ack = 5001, .flags = ACK_ECE);
-	CU_ASSERT_EQUAL(counter_delta(b, tcp_ecn_reduced), 0);
-	host_send(b, 1000, 0);
-	expect(b, .seq = 5001, .flags = TCP_ACK | TCP_CWR, .ecn = ECN_ECT0);
-	inject(b, .ack = 6001);
-	bench_free(b);
-}
-
-// A probe of the tail goes out in a window that was reduced for a mark.
-static void test_probe(void)
-{
-	struct bench *b = ecn_open(1);
-
-	path_send(b, 1001, 4);
-	soft(b)->cwnd = soft(b)->ssthresh = 10000;
-	advance(b, RTT_US);
-	inject(b, .ack = 2001, .flags = ACK_ECE);
-	CU_ASSERT(soft(b)->flags & SOFT_RECOVERY);
-	CU_ASSERT(advance_until_sent(b, 3000000) < 260000);
-	expect(b, .seq = 4001, .len = 1000, .ecn = 0);
-	CU_ASSERT_EQUAL(counter_delta(b, tcp_tlp_tx), 1);
-	inject(b, .ack = 5001);
-	bench_free(b);
-}
-
 // Section 6.1.2: with a window of one segment the next one waits for the time-out.
 static void test_one_segment(void)
 {
@@ -336,28 +223,6 @@ static void test_one_segment_fin(void)
 	bench_free(b);
 }
 
-// A recovery with a mark in it cannot be taken back.
-static void test_no_undo(void)
-{
-	for (int mark = 0; mark < 2; mark++) {
-		struct bench *b = ecn_open(1);
-
-		path_send(b, 1001, 10);
-		soft(b)->cwnd = soft(b)->ssthresh = 10000;
-		advance(b, RTT_US);
-		sack1(b, 1001, 2001, 10001);
-		expect(b, .seq = 1001, .len = 1000);
-		inject(b, .ack = 10001, .flags = mark ? ACK_ECE : TCP_ACK);
-		inject(b, .ack = 10001, .n_sack = 1, .sack_l0 = 1001, .sack_r0 = 2001); // D-SACK
-		CU_ASSERT_EQUAL(counter_delta(b, tcp_dsack_undo), !mark);
-		inject(b, .ack = 11001);
-		CU_ASSERT_EQUAL(soft(b)->cwnd < 9000, mark);
-		host_send(b, 1000, 0); // CWR is withdrawn with it
-		expect(b, .seq = 11001, .flags = TCP_ACK | (mark ? TCP_CWR : 0));
-		bench_free(b);
-	}
-}
-
 // Marks of no meaning: on a connection without ECN, and ECE there.
 static void test_without(void)
 {
@@ -377,32 +242,6 @@ static void test_without(void)
 	bench_free(b);
 }
 
-// A rebuild: the latch is forgotten, a reduction is announced, ECE for what was sent before is old.
-static void test_rebuilt(void)
-{
-	struct bench *b = ecn_open(1);
-
-	path_send(b, 1001, 3);
-	inject(b, .len = 1000, .ack = 1001, .ecn = ECN_CE);
-	expect(b, .flags = ACK_ECE);
-	tcp_forget(&b->t, b->conn);
-	turn(b);
-	expect(b, .seq = 1001, .len = 1000, .flags = TCP_ACK, .ecn = 0);
-	advance(b, RTT_US);
-	inject(b, .ack = 4001, .flags = ACK_ECE);
-	CU_ASSERT_EQUAL(counter_delta(b, tcp_ecn_reduced), 0);
-	host_send(b, 1000, 0);
-	expect(b, .seq = 4001, .flags = TCP_ACK | TCP_CWR, .ecn = ECN_ECT0);
-	advance(b, RTT_US);
-	inject(b, .ack = 5001, .flags = ACK_ECE);
-	CU_ASSERT_EQUAL(counter_delta(b, tcp_ecn_reduced), 1);
-	inject(b, .len = 10, .ecn = ECN_CE);
-	expect(b, .flags = ACK_ECE);
-	host_consume(b, 1010);
-	flush(b);
-	bench_free(b);
-}
-
 int main(void)
 {
 	CU_TestInfo tests[] = {
@@ -413,15 +252,9 @@ int main(void)
 		{"the same without SACK", test_reduction_reno},
 		{"with nothing in flight", test_reduction_of_nothing},
 		{"paced by PRR", test_paced},
-		{"a loss and a mark", test_loss_and_mark},
-		{"the same without SACK", test_loss_after_mark_reno},
-		{"a time-out", test_timeout},
-		{"a probe after a mark", test_probe},
 		{"one segment waits", test_one_segment},
 		{"one segment, our FIN", test_one_segment_fin},
-		{"no undo", test_no_undo},
 		{"without ECN", test_without},
-		{"after a rebuild", test_rebuilt},
 		CU_TEST_INFO_NULL,
 	};
 

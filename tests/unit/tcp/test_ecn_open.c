@@ -1,10 +1,7 @@
 // ECN's negotiation (RFC 3168 section 6.1.1), as both openers.
 #include <errno.h>
 
-#include "engine/tcp/ecn.h"
-#include "tests/unit/tcp/tcp_bench.h"
-
-#define SETUP (TCP_SYN | TCP_ECE | TCP_CWR)
+#include "tests/unit/tcp/ecn_path.h"
 
 static struct bench *bench_ecn(const char *mode)
 {

@@ -1,11 +1,6 @@
 // F-RTO (RFC 5682): spurious time-outs told by what the next two ACKs acknowledge.
 #include "tests/unit/tcp/path.h"
 
-static struct tcp_soft *soft(struct bench *b)
-{
-	return tcp_soft(&b->t, b->conn);
-}
-
 // Ten segments leave, the path stands still, the timer fires; more is written meanwhile.
 static void stall(struct bench *b, int64_t first, int more)
 {

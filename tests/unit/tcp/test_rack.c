@@ -1,11 +1,6 @@
 // RACK (RFC 8985 section 6): loss by time, reordering and its window.
 #include "tests/unit/tcp/path.h"
 
-static struct tcp_soft *soft(struct bench *b)
-{
-	return tcp_soft(&b->t, b->conn);
-}
-
 // One segment SACKed: the one before it is waited for a quarter of the round trip, then it is lost.
 static void test_reo_timer(void)
 {

@@ -1,11 +1,6 @@
 // Tail loss probes (RFC 8985 section 7).
 #include "tests/unit/tcp/path.h"
 
-static struct tcp_soft *soft(struct bench *b)
-{
-	return tcp_soft(&b->t, b->conn);
-}
-
 // The tail of a flight is lost: the last segment goes again after two round trips, and its SACK tells
 // the rest. "Drop segments 3 and 4 of 4 once."
 static void test_tail(void)

@@ -1,11 +1,6 @@
 // Recoveries that were none: Eifel (RFC 3522, RFC 4015) and D-SACK (RFC 3708).
 #include "tests/unit/tcp/path.h"
 
-static struct tcp_soft *soft(struct bench *b)
-{
-	return tcp_soft(&b->t, b->conn);
-}
-
 // The first of ten is taken for lost and goes again; the clock of timestamps moves on before that.
 static uint32_t reordered(struct bench *b)
 {
