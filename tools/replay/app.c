@@ -108,7 +108,8 @@ static void accepted(struct app *a, ob_conn_t conn)
 // The end of a connection: whether the file has it so is decided when all has been read.
 static void closed(struct live *l, int error)
 {
-	bool expected = l->ours->rst != NO_OFFSET || l->theirs->rst != NO_OFFSET || l->host_reset;
+	bool expected = l->ours->rst != NO_OFFSET || l->theirs->rst != NO_OFFSET || l->host_reset
+		|| l->late_rst;
 
 	l->host_closed = true;
 	if (error && !(expected && (error == -ECONNRESET || error == -ECONNABORTED)))
@@ -232,11 +233,21 @@ static bool do_cue(struct app *a, struct live *l, const struct cue *q)
 	return e == 0;
 }
 
+// The captured application reset a connection of which this one is over, in order and completely: its
+// partner's last segments came in another order.
+static bool nothing_to_reset(const struct live *l)
+{
+	return l->host_closed && !l->dead && l->peer_closed && l->host_fin
+		&& l->cue + 1 == l->plan->n_cues && l->plan->cues[l->cue].kind == CUE_RESET;
+}
+
 uint64_t app_run(struct app *a, struct live *l, struct env *env)
 {
 	if (!l->conn || !l->connected || l->failed)
 		return UINT64_MAX;
 	read_all(a, l, env);
+	if (nothing_to_reset(l))
+		l->cue++;
 	while (!l->failed && !l->host_closed && l->conn && l->cue < l->plan->n_cues) {
 		const struct cue *q = &l->plan->cues[l->cue];
 		uint64_t due = live_due(l, env, q->t_ns);

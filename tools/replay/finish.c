@@ -206,6 +206,31 @@ static int make_up_handshake(struct sessions *s, struct session *c)
 	return 0;
 }
 
+// Once both sides' FINs are acknowledged there is no connection to reset: a reset from then on is the
+// answer of a kernel that has forgotten it.
+static void find_resets(struct session *c)
+{
+	int64_t acked[SIDES] = {SYN_OFFSET, SYN_OFFSET};
+
+	for (uint32_t i = 0; i < c->n_segs; i++) {
+		struct seg *g = &c->segs[i];
+		struct flow *f = &c->flow[g->side], *o = &c->flow[!g->side];
+
+		if (g->corrupt)
+			continue;
+		if (!(g->flags & TCP_RST)) {
+			if (g->ack > acked[!g->side])
+				acked[!g->side] = g->ack;
+			continue;
+		}
+		g->after_end = f->fin != NO_OFFSET && o->fin != NO_OFFSET && acked[g->side] > f->fin
+			&& acked[!g->side] > o->fin;
+		f->late_rsts += g->after_end;
+		if (!g->after_end && f->rst == NO_OFFSET)
+			f->rst = g->off;
+	}
+}
+
 static int finish(struct sessions *s, struct session *c)
 {
 	if (c->skipped)
@@ -218,6 +243,7 @@ static int finish(struct sessions *s, struct session *c)
 	}
 	if (fill_stream(s, c, CLIENT) || fill_stream(s, c, SERVER))
 		return -ENOMEM;
+	find_resets(c);
 	find_shifts(c);
 	if (c->flow[CLIENT].rst == NO_OFFSET && c->flow[SERVER].rst == NO_OFFSET
 		&& (c->flow[CLIENT].fin == NO_OFFSET || c->flow[SERVER].fin == NO_OFFSET))

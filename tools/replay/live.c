@@ -29,6 +29,7 @@ void live_init(struct live *l, const struct plan *plan, uint32_t isn, uint32_t t
 void live_free(struct live *l)
 {
 	spans_free(&l->came);
+	spans_free(&l->sent);
 	free(l->arrivals);
 	l->arrivals = NULL;
 }
@@ -101,13 +102,16 @@ bool live_complete(const struct live *l)
 		return reset_complete(l);
 	if (l->ours->rst != NO_OFFSET || l->cue < p->n_cues)
 		return false;
-	if (l->host_read < l->ours->stream.len || l->map.received < flow_total(l->theirs)
-		|| l->acked < flow_total(l->ours))
+	if (l->map.received < flow_total(l->theirs) || l->acked < flow_total(l->ours))
 		return false;
-	if (l->ours->fin != NO_OFFSET && !l->peer_closed)
+	// An application that resets does not read any more.
+	if (!l->host_reset && l->host_read < l->ours->stream.len)
 		return false;
-	// The engine, too, has seen the last acknowledgement.
-	return l->host_closed || l->ours->fin == NO_OFFSET || l->theirs->fin == NO_OFFSET;
+	if (!l->host_reset && l->ours->fin != NO_OFFSET && !l->peer_closed)
+		return false;
+	// The engine, too, has seen the last acknowledgement, or was told to forget the connection.
+	return l->host_closed || l->host_reset || l->ours->fin == NO_OFFSET
+		|| l->theirs->fin == NO_OFFSET;
 }
 
 // What live_complete() misses when no step is left.

@@ -15,6 +15,7 @@ struct totals {
 	uint64_t classes[STEP_REORDERED + 1]; // of these, by enum step_class
 	uint64_t corrupt; // of these, with a wrong checksum
 	uint64_t fallback_acks, fallback_retransmits, fallback_probes, fallback_clipped;
+	uint64_t fallback_unseen; // of bytes that the capture does not have
 	uint64_t split; // segments that were longer than the engine takes
 	uint64_t host_bytes; // checked by the application
 	uint64_t peer_bytes; // checked on the wire, retransmissions included
@@ -70,6 +71,7 @@ struct live {
 	bool have_irs;
 	bool dead; // a reset was sent or came
 	bool rst_sent;
+	bool late_rst; // sent behind the end, where it ends nothing
 	bool forced; // the next step leaves without its cause
 	int64_t acked; // by the engine, of our stream
 	int64_t engine_edge; // of its window
@@ -79,6 +81,7 @@ struct live {
 	int64_t ack_sent;
 	bool ack_again; // what was acknowledged came again: the engine has not got that ACK
 	uint32_t ts_val;
+	struct spans sent; // of our stream, SYN and FIN counted
 	struct spans came; // of the engine's stream
 	struct span *arrivals; // of its segments past ack_sent, in order
 	uint32_t n_arrivals, room_arrivals;

@@ -16,12 +16,12 @@ static uint32_t number(uint32_t isn, int64_t off)
 	return isn + 1 + (uint32_t)off;
 }
 
-// The window field for a right edge, as far as the field reaches.
-static uint16_t window(const struct live_map *m, int64_t ack, int64_t edge, unsigned shift)
+// The window field for a right edge, as far as the field reaches. Rounded up, as kernels do: the partner
+// may have been told of this edge already, and an offered window is not to shrink (RFC 7323 section 2.4).
+static uint16_t window(int64_t ack, int64_t edge, unsigned shift)
 {
-	int64_t win = edge > ack ? (edge - ack) >> shift : 0;
+	int64_t unit = (int64_t)1 << shift, win = edge > ack ? (edge - ack + unit - 1) >> shift : 0;
 
-	(void)m;
 	return (uint16_t)(win > UINT16_MAX ? UINT16_MAX : win);
 }
 
@@ -120,11 +120,12 @@ void map_segment(const struct live_map *m, const struct seg *g, struct out_seg *
 		.win = g->win,
 		.ack_off = NO_OFFSET,
 		.edge = m->edge,
-		.bad_sum = g->corrupt};
+		.bad_sum = g->corrupt,
+		.after_end = g->after_end};
 	map_options(m, g, o);
 	if (g->ack == NO_OFFSET) {
 		if (shift != live_shift)
-			o->win = window(m, 0, (int64_t)g->win << shift, live_shift);
+			o->win = window(0, (int64_t)g->win << shift, live_shift);
 		return;
 	}
 	o->ack_off = g->ack;
@@ -138,7 +139,7 @@ void map_segment(const struct live_map *m, const struct seg *g, struct out_seg *
 	o->edge = g->ack + ((int64_t)g->win << shift);
 	// As captured, unless it says more or less than then.
 	if (shift != live_shift || (o->ack_off != g->ack && !(g->flags & TCP_RST)))
-		o->win = window(m, o->ack_off, o->edge, live_shift);
+		o->win = window(o->ack_off, o->edge, live_shift);
 }
 
 void map_own_ack(const struct live_map *m, int64_t seq, uint32_t ts_val, struct out_seg *o)
@@ -148,7 +149,7 @@ void map_own_ack(const struct live_map *m, int64_t seq, uint32_t ts_val, struct 
 		.ack_off = m->received,
 		.edge = m->edge,
 		.ack = number(m->irs, m->received),
-		.win = window(m, m->received, m->edge, m->live_shift)};
+		.win = window(m->received, m->edge, m->live_shift)};
 	if (m->ts_ok) {
 		memcpy(o->opts, (uint8_t[]){OPT_NOP, OPT_NOP, OPT_TS, 10}, 4);
 		put32(o->opts + 4, ts_val);

@@ -26,6 +26,7 @@ struct out_seg {
 	uint8_t flags, tos, n_opts;
 	uint8_t opts[TCP_OPTIONS_MAX];
 	bool bad_sum;
+	bool after_end; // a reset of what is over
 	int64_t ack_off; // what it acknowledges, or NO_OFFSET
 	int64_t edge; // of the window it offers
 	uint32_t ts_val; // 0: no timestamp

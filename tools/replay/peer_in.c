@@ -135,6 +135,13 @@ static void take_stream(struct live *l, struct env *env, const struct packet *p,
 		live_moved(l, env);
 }
 
+// Both streams with their FINs were acknowledged, each by its receiver.
+static bool over_for_engine(const struct live *l)
+{
+	return l->ours->fin != NO_OFFSET && l->theirs->fin != NO_OFFSET
+		&& l->acked >= flow_total(l->ours) && l->ack_sent >= flow_total(l->theirs);
+}
+
 void peer_input(struct live *l, struct env *env, const struct packet *p)
 {
 	int64_t off;
@@ -144,6 +151,9 @@ void peer_input(struct live *l, struct env *env, const struct packet *p)
 		return;
 	}
 	if (p->flags & TCP_RST) {
+		// The answer of one that has forgotten the connection to a segment that came late.
+		if (over_for_engine(l))
+			return;
 		if (!l->dead && !l->host_reset && !l->done)
 			live_fail(l, "the engine reset the connection");
 		l->dead = true;

@@ -41,7 +41,6 @@ struct walk {
 	uint32_t dups; // ACKs like the one before
 	int64_t end; // of its own stream
 	uint64_t gap_ns; // when its segments last left a gap
-	struct spans own;
 };
 
 static void walk_other(struct walk *w, const struct seg *g)
@@ -165,11 +164,11 @@ static int step_classify(struct plan *p, struct walk *w, const struct seg *g, st
 		w->end = at.end;
 	st->class = STEP_NEW;
 	if (at.start < before)
-		st->class = spans_end(&w->own, at.start) == at.start
+		st->class = spans_end(&p->seen, at.start) == at.start
 				&& g->t_ns - w->gap_ns < REORDER_NS
 			? STEP_REORDERED
 			: STEP_RETRANSMIT;
-	return spans_add(&w->own, at);
+	return spans_add(&p->seen, at);
 }
 
 static int step_add(struct plan *p, struct walk *w, uint32_t index)
@@ -178,8 +177,11 @@ static int step_add(struct plan *p, struct walk *w, uint32_t index)
 	struct step *st = &p->steps[p->n_steps++];
 	int e;
 
-	*st = (struct step){
-		.seg = index, .need = NO_OFFSET, .again = NO_OFFSET, .acked = NO_OFFSET};
+	*st = (struct step){.seg = index,
+		.need = NO_OFFSET,
+		.again = NO_OFFSET,
+		.acked = NO_OFFSET,
+		.given = w->other_acks};
 	e = step_classify(p, w, g, st);
 	p->classes[st->class]++;
 	if (g->corrupt)
@@ -257,7 +259,7 @@ static int script_seg(struct plan *p, struct script *x, const struct seg *g)
 		if (e)
 			return e;
 	}
-	if (g->flags & TCP_RST && !x->reset) {
+	if (g->flags & TCP_RST && !x->reset && !g->after_end) {
 		x->reset = true;
 		return cue_add(p, CUE_RESET, g->t_ns, x->sent, x->read);
 	}
@@ -292,8 +294,6 @@ int plan_make(struct plan *p, const struct session *session, enum side side)
 		else if (!e && !g->corrupt)
 			walk_other(w, g);
 	}
-	if (w)
-		spans_free(&w->own);
 	free(w);
 	spans_free(&x.came);
 	return e;
@@ -303,5 +303,6 @@ void plan_free(struct plan *p)
 {
 	free(p->steps);
 	free(p->cues);
+	spans_free(&p->seen);
 	*p = (struct plan){0};
 }

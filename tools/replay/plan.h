@@ -18,7 +18,8 @@ struct step {
 	enum step_class class;
 	int64_t need; // the other side's stream must have come up to here, or NO_OFFSET
 	int64_t again; // this byte must have come twice at least, or NO_OFFSET
-	int64_t acked; // what the other side had acknowledged, or NO_OFFSET
+	int64_t acked; // what the other side had acknowledged before more was sent, or NO_OFFSET
+	int64_t given; // what the other side had acknowledged, whatever this segment is
 	bool claim; // it says that something is missing: a duplicate ACK, or SACK blocks
 };
 
@@ -43,6 +44,7 @@ struct plan {
 	uint32_t n_steps;
 	struct cue *cues;
 	uint32_t n_cues, room_cues;
+	struct spans seen; // what the file shows of the replayed side's stream
 	uint64_t classes[STEP_REORDERED + 1]; // how many steps of each
 };
 

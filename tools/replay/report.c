@@ -39,8 +39,8 @@ static double file_seconds(const struct run *r)
 
 static uint64_t fallbacks(const struct totals *t)
 {
-	return t->fallback_acks + t->fallback_retransmits + t->fallback_probes
-		+ t->fallback_clipped;
+	return t->fallback_acks + t->fallback_retransmits + t->fallback_probes + t->fallback_clipped
+		+ t->fallback_unseen;
 }
 
 static uint32_t skipped(const struct run *r)
@@ -100,9 +100,10 @@ void report_text(FILE *out, const struct run *r)
 	if (fallbacks(t) || t->split)
 		fprintf(out,
 			"  fallback: %llu ACKs, %llu retransmissions, %llu window probes, "
-			"%llu clipped, %llu cuts\n",
+			"%llu clipped, %llu cuts, %llu unseen\n",
 			(ull)t->fallback_acks, (ull)t->fallback_retransmits,
-			(ull)t->fallback_probes, (ull)t->fallback_clipped, (ull)t->split);
+			(ull)t->fallback_probes, (ull)t->fallback_clipped, (ull)t->split,
+			(ull)t->fallback_unseen);
 	else
 		fprintf(out, "  fallback: none\n");
 	fprintf(out, "  checked: %llu bytes by the application, %llu on the wire\n",
@@ -178,9 +179,9 @@ static void figures_json(FILE *out, const struct run *r)
 		(ull)t->classes[STEP_RETRANSMIT], (ull)t->corrupt, (ull)t->split);
 	fprintf(out,
 		", \"fallback\": {\"total\": %llu, \"acks\": %llu, \"retransmits\": %llu, "
-		"\"probes\": %llu, \"clipped\": %llu}",
+		"\"probes\": %llu, \"clipped\": %llu, \"unseen\": %llu}",
 		(ull)fallbacks(t), (ull)t->fallback_acks, (ull)t->fallback_retransmits,
-		(ull)t->fallback_probes, (ull)t->fallback_clipped);
+		(ull)t->fallback_probes, (ull)t->fallback_clipped, (ull)t->fallback_unseen);
 	fprintf(out,
 		", \"checked\": {\"host_bytes\": %llu, \"peer_bytes\": %llu}"
 		", \"engine\": {\"segments\": %llu, \"again\": %llu, \"bad_sums\": %llu}"
@@ -221,8 +222,8 @@ static void list_flow(FILE *out, const struct flow *f, const char *name)
 		(long long)f->stream.len);
 	if (f->made_up)
 		fprintf(out, " (%llu made up)", (ull)f->made_up);
-	fprintf(out, "%s%s\n", f->fin != NO_OFFSET ? ", FIN" : "",
-		f->rst != NO_OFFSET ? ", RST" : "");
+	fprintf(out, "%s%s%s\n", f->fin != NO_OFFSET ? ", FIN" : "",
+		f->rst != NO_OFFSET ? ", RST" : "", f->late_rsts ? ", RST behind the end" : "");
 }
 
 void report_list(FILE *out, const struct run *r)

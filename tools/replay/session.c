@@ -104,7 +104,7 @@ static uint32_t hash(const struct packet *p)
 	// The same for both directions.
 	for (int i = 0; i < 16; i += 4)
 		h += get32(p->src + i) * 2654435761u ^ get32(p->dst + i) * 2654435761u;
-	return (h ^ h >> 15 ^ (uint32_t)(p->sport * p->dport) ^ (uint32_t)(p->sport + p->dport))
+	return (h ^ h >> 15 ^ (uint32_t)p->sport * p->dport ^ (uint32_t)(p->sport + p->dport))
 		% TABLE;
 }
 
@@ -241,8 +241,6 @@ static int learn_payload(
 	}
 	if (g->flags & TCP_FIN && f->fin == NO_OFFSET)
 		f->fin = end;
-	if (g->flags & TCP_RST && f->rst == NO_OFFSET)
-		f->rst = g->off;
 	if (g->flags & (TCP_FIN | TCP_SYN))
 		end += g->flags & TCP_SYN ? 0 : 1;
 	if (end > f->end)

@@ -30,6 +30,7 @@ struct seg {
 	uint16_t win, urg, ip_id;
 	uint8_t side, flags, tos, n_opts;
 	bool corrupt; // its checksum was wrong
+	bool after_end; // a reset behind the end of the connection
 	uint32_t raw_ack; // as captured: what SACK blocks are near to
 	uint8_t opts[TCP_OPTIONS_MAX];
 };
@@ -45,7 +46,8 @@ struct flow {
 	int64_t end; // of the highest byte seen; a FIN is one
 	int64_t acked, acked_before; // by the other side: the highest, and the highest below it
 	int64_t fin; // the FIN's offset, or NO_OFFSET
-	int64_t rst; // the first reset's offset, or NO_OFFSET
+	int64_t rst; // the offset of the first reset that ended the connection, or NO_OFFSET
+	uint64_t late_rsts; // resets behind its end, of a kernel that had forgotten it
 	uint64_t segs; // in the file
 	uint64_t cut_bytes; // that a snap length took
 	uint64_t made_up; // bytes of the stream that are

@@ -41,6 +41,14 @@ int64_t spans_end(const struct spans *s, int64_t from)
 	return from;
 }
 
+int64_t spans_next(const struct spans *s, int64_t from, int64_t none)
+{
+	for (uint32_t i = 0; i < s->n; i++)
+		if (s->at[i].start > from)
+			return s->at[i].start;
+	return none;
+}
+
 void spans_free(struct spans *s)
 {
 	free(s->at);

@@ -17,6 +17,8 @@ struct spans {
 int spans_add(struct spans *s, struct span span);
 // The end of the span that begins at or before `from` and reaches past it, or `from`.
 int64_t spans_end(const struct spans *s, int64_t from);
+// The start of the first span that begins behind `from`, or `none`.
+int64_t spans_next(const struct spans *s, int64_t from, int64_t none);
 void spans_free(struct spans *s);
 
 #endif

@@ -4,12 +4,13 @@
     broken_captures.py CAPTURE DIRECTORY
 
 Writes DIRECTORY/NAME.pcap and prints a line for each:
-NAME  exit status  sessions that come right  kinds of notes, by comma, or -  what else, a Python expression of r
+NAME  exit status  sessions that come right  kinds of notes, by comma, or -  options  what else, a Python expression of r
 """
 
+import os
 import sys
 
-from captures import ACK, FIN, SYN, Frame, pcap, pcapng, read, segments
+from captures import ACK, FIN, RST, SYN, Frame, pcap, pcapng, read, segments
 
 link, frames = read(sys.argv[1])
 where = sys.argv[2]
@@ -18,9 +19,9 @@ client = segs[0].src
 parts = [bytes(f.data) for f in frames]
 
 
-def table(name, status, right, notes, raw, extra="True"):
+def table(name, status, right, notes, raw, extra="True", options="--speed max"):
     open(f"{where}/{name}.pcap", "wb").write(raw)
-    print(name, status, right, ",".join(sorted(notes)) or "-", extra, sep="\t")
+    print(name, status, right, ",".join(sorted(notes)) or "-", options, extra, sep="\t")
 
 
 def changed(change, kept=lambda n: True):
@@ -120,10 +121,6 @@ table("client-only", 0, 1, ["no_syn", "one_side"], pcap(changed(None, lambda n: 
       "r['checked']['host_bytes'] == 100011 and r['checked']['peer_bytes'] >= 11")
 table("server-only", 2, 0, ["no_syn", "one_side", "side_missing"],
       pcap(changed(None, lambda n: segs[n].src != client)))
-lost = segs[data[30]].seq
-table("lost-by-the-capture", 0, 1, ["unseen_bytes"],
-      pcap(changed(None, lambda n: segs[n].src != client or segs[n].seq != lost or not segs[n].length)),
-      "r['fallback']['retransmits'] > 0 and r['checked']['host_bytes'] == 100011")
 table("no-fins", 0, 1, ["no_end"], pcap(changed(
     lambda n, d: summed(patched(d, 47, bytes([d[47] & ~FIN]))),
     lambda n: not segs[n].flags & FIN and n < max(i for i, s in enumerate(segs) if not s.flags & FIN) - 1)))
@@ -142,3 +139,68 @@ table("leaps", 0, 1, ["too_much_missing"],
 again = summed(patched(frames[first].data, 47, bytes([frames[first].data[47] | FIN])))
 table("fin-of-before", 0, 1, ["before_start", "no_syn", "no_end"],
       pcap(frames[-1:] + [Frame(frames[-1].t, again, len(again))]))
+
+
+# What a capture lost: segments that were acknowledged and are not in the file.
+def without(gone, of=None):
+    return pcap([f for n, f in enumerate(of or frames) if n not in gone])
+
+
+everything = "r['fallback']['unseen'] > 0 and r['checked']['host_bytes'] == 100011"
+lost = segs[data[30]].seq
+table("lost-segment", 0, 1, ["unseen_bytes"],
+      without([n for n in data if segs[n].seq == lost]), everything)
+row = {segs[n].seq for n in data[20:30]}
+for speed in "1", "max":
+    table(f"lost-burst-{speed}", 0, 1, ["unseen_bytes"], without([n for n in data if segs[n].seq in row]),
+          everything, f"--speed {speed}")
+table("lost-fin", 0, 1, ["unseen_bytes"],
+      without([n for n, s in enumerate(segs) if s.src == client and s.flags & FIN and not s.length]), everything)
+chat = read(os.path.join(os.path.dirname(sys.argv[1]), "chat.pcap"))[1]
+talk = list(segments(chat))
+questions = [n for n, s in enumerate(talk) if s.src == talk[0].src and s.length]
+table("lost-question", 0, 4, ["unseen_bytes"], without(questions[3:4], chat), "r['fallback']['unseen'] == 1")
+table("lost-request", 0, 1, ["unseen_bytes"], without(data[:1]), everything)
+
+
+# A kernel that has forgotten the connection resets what comes late.
+def bare(n, flags, seq):
+    """A segment like frame n, without options and payload."""
+    d = patched(frames[n].data[:54], 16, b"\0\x28")
+    d = patched(d[:38] + seq.to_bytes(4, "big") + bytes(4) + bytes([0x50, flags]) + d[48:], 48, bytes(2))
+    total = sum(int.from_bytes(d[i:i + 2], "big") for i in range(14, 34, 2) if i != 24)
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return summed(patched(d, 24, (~total & 0xFFFF).to_bytes(2, "big")))
+
+
+end = frames[-1].t
+server = next(n for n, s in enumerate(segs) if s.src != client)
+late = frames + [Frame(end + t, d, len(d)) for t, d in (
+    (0.05, frames[first].data), (0.051, bare(server, RST, segs[first].ack)),
+    (0.1, bare(first, RST, segs[first].seq)), (0.101, frames[server + 1].data))]
+for speed in "1", "max":
+    table(f"late-reset-{speed}", 0, 2, [], pcap(late),
+          options=f"--side both --speed {speed}")
+
+
+# A client that offers 65536 bytes in units of 16384, and a server that uses every one of them before it is
+# acknowledged. The engine, with its smaller first flight, needs ACKs on the way.
+def said(side, seq, ack, flags, win, options=b"", length=0):
+    d = bytearray(bare(first if side == 0 else server, flags, seq + 1000))
+    d[42:46] = (ack + 1000).to_bytes(4, "big") if flags & ACK else bytes(4)
+    d[46] = (20 + len(options)) << 2
+    d[48:50] = win.to_bytes(2, "big")
+    size = len(options) + length
+    d[16:18] = (40 + size).to_bytes(2, "big")
+    d[24:26] = ((int.from_bytes(d[24:26], "big") - size) % 0xFFFF).to_bytes(2, "big")
+    return summed(bytes(d) + options + bytes(length))
+
+
+scale = bytes([2, 4, 5, 0xB4, 1, 3, 3, 14])
+full = [said(0, 0, 0, SYN, 65535, scale), said(1, 0, 1, SYN | ACK, 65535, scale), said(0, 1, 1, ACK, 4)]
+full += [said(1, 1 + at, 1, ACK, 4, b"", min(1460, 65536 - at)) for at in range(0, 65536, 1460)]
+full += [said(0, 1, 65537, ACK, 4), said(1, 65537, 1, ACK | FIN, 4, b"", 1000),
+         said(0, 1, 66538, ACK | FIN, 4), said(1, 66538, 2, ACK, 4)]
+table("window-used-up", 0, 1, [], pcap([Frame(end + i / 1000, d, len(d)) for i, d in enumerate(full)]),
+      "r['checked']['peer_bytes'] >= 66536 and r['fallback']['acks'] > 0 and r['replay_s'] < 4")

@@ -45,5 +45,6 @@ void suite_packet(void);
 void suite_session(void);
 void suite_plan(void);
 void suite_peer(void);
+void suite_lost(void);
 
 #endif

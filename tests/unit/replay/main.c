@@ -14,6 +14,7 @@ int main(void)
 	suite_session();
 	suite_plan();
 	suite_peer();
+	suite_lost();
 	CU_basic_set_mode(CU_BRM_VERBOSE);
 	CU_basic_run_tests();
 	failures = (int)CU_get_number_of_failures() + (int)CU_get_error();
