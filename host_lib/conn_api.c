@@ -26,7 +26,7 @@ int ob_connect(struct ob_channel *ch, const struct ob_endpoint *to, const struct
 		flush(ch); // a released slot may be waiting
 	if (!ch->free_slots_n)
 		return -ENFILE;
-	if (!request_room(ch, 1))
+	if (!request_next(ch, 1))
 		return -EAGAIN;
 	slot = ch->free_slots[ch->free_slots_head];
 	ch->free_slots_head = (ch->free_slots_head + 1) % ch->n_connect;

@@ -1,5 +1,6 @@
 // Requests. The application's calls leave flags on connections; here they become entries of the
-// request ring. What finds no room stays flagged, so that nothing is ever lost to a full ring.
+// request ring. What finds no room stays flagged, so that nothing is ever lost to a full ring. A call
+// that writes its entry itself lets the flags go first (request_next()).
 #include <errno.h>
 
 #include "host_lib/lib.h"
@@ -148,17 +149,31 @@ static bool flush_conn(struct ob_channel *ch, struct conn *c)
 	return true;
 }
 
+// Writes what was asked for so far. Returns whether all of it found room.
+static bool write_all(struct ob_channel *ch)
+{
+	struct conn *c;
+
+	if (ch->listeners_unlisten && !listeners_flush(ch))
+		return false;
+	while ((c = dirty_first(ch)) != NULL)
+		if (!flush_conn(ch, c))
+			return false;
+	return true;
+}
+
+bool request_next(struct ob_channel *ch, uint32_t n)
+{
+	return write_all(ch) && request_room(ch, n);
+}
+
 int flush(struct ob_channel *ch)
 {
-	bool all = true;
-	struct conn *c;
+	bool all;
 
 	if (channel_gone(ch))
 		return -EPIPE;
-	if (ch->listeners_unlisten)
-		listeners_flush(ch);
-	while ((c = dirty_first(ch)) != NULL && (all = flush_conn(ch, c)))
-		;
+	all = write_all(ch);
 	ch->unflushed_bytes = 0;
 	if (ob_ring_publish(&ch->req))
 		channel_ring_bell(ch);

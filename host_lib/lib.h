@@ -292,6 +292,10 @@ void conn_free_slot(struct ob_channel *ch, struct conn *c);
 // ---- flush.c
 // Room for n requests, publishing what is written if need be. Returns whether there is.
 bool request_room(struct ob_channel *ch, uint32_t n);
+// Room for n requests behind everything that was asked for before, which is written first: so the
+// engine gets what a thread asks for in the order of the calls. Whoever writes a request in the call
+// itself begins with this. Returns whether there is.
+bool request_next(struct ob_channel *ch, uint32_t n);
 // Whether the engine has taken every request that was written.
 bool requests_taken(struct ob_channel *ch);
 // The next request, zeroed, of which request_room() said that it has room.
@@ -308,7 +312,7 @@ void conn_consume(struct ob_channel *ch, struct conn *c, uint32_t len);
 
 // ---- listen.c
 struct listener *listener_get(const struct ob_channel *ch, uint32_t number);
-void listeners_flush(struct ob_channel *ch); // writes UNLISTEN requests
+bool listeners_flush(struct ob_channel *ch); // writes UNLISTEN requests; whether all had room
 void listener_event(struct ob_channel *ch, const struct ob_event *e);
 // Fills in OB_LISTENING events. Returns how many.
 int listeners_report(struct ob_channel *ch, struct ob_app_event *events, int max);

@@ -62,7 +62,7 @@ int ob_listen(struct ob_channel *ch, const struct ob_endpoint *at, unsigned int 
 	if (channel_gone(ch))
 		return -EPIPE;
 	n = listed(&o, list);
-	if (!request_room(ch, 1 + n))
+	if (!request_next(ch, 1 + n))
 		return -EAGAIN;
 	l = listener_find(ch, &number);
 	if (!l)
@@ -101,7 +101,7 @@ int ob_unlisten(struct ob_channel *ch, int listener)
 	return 0;
 }
 
-void listeners_flush(struct ob_channel *ch)
+bool listeners_flush(struct ob_channel *ch)
 {
 	for (uint32_t i = 0; i < ch->n_listeners; i++) {
 		struct listener *l = &ch->listeners[i];
@@ -109,11 +109,12 @@ void listeners_flush(struct ob_channel *ch)
 		if (!l->unlisten)
 			continue;
 		if (!request_room(ch, 1))
-			return;
+			return false;
 		request_add(ch, OB_RQ_UNLISTEN, ch->listener_base + i, l->gen, 0);
 		l->unlisten = false;
 	}
 	ch->listeners_unlisten = false;
+	return true;
 }
 
 void listener_event(struct ob_channel *ch, const struct ob_event *e)

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/memfd.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 static int make_fd(struct ob_seg_layout *l, bool huge, const char *name)
 {
 	unsigned int flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+	char shown[OB_NAME_BYTES]; // memfd_create() refuses long names
 	int fd;
 	int err;
 
@@ -20,7 +22,8 @@ static int make_fd(struct ob_seg_layout *l, bool huge, const char *name)
 		return -EINVAL;
 	if (huge)
 		flags |= MFD_HUGETLB | MFD_HUGE_2MB;
-	fd = memfd_create(name, flags);
+	snprintf(shown, sizeof(shown), "%s", name);
+	fd = memfd_create(shown, flags);
 	if (fd < 0)
 		return -errno;
 	if (ftruncate(fd, (off_t)l->seg_bytes) || fallocate(fd, 0, 0, (off_t)l->seg_bytes)

@@ -118,7 +118,7 @@ int ob_setopt(struct ob_channel *ch, ob_conn_t conn, enum ob_sockopt option, uin
 		return -EINVAL;
 	if (c->phase == PHASE_OVER)
 		return conn_error(c, 0);
-	if (!request_room(ch, 1))
+	if (!request_next(ch, 1))
 		return -EAGAIN;
 	if (settings_put(ch, &ch->cold[conn_slot(ch, c)].set, option, (uint32_t)value))
 		return -ENOMEM;
@@ -165,7 +165,7 @@ int ob_listener_setopt(struct ob_channel *ch, int listener, enum ob_sockopt opti
 		return -EBADF;
 	if (!ob_option_good(option, value))
 		return -EINVAL;
-	if (!request_room(ch, 1))
+	if (!request_next(ch, 1))
 		return -EAGAIN;
 	if (settings_put(ch, &l->set, option, (uint32_t)value))
 		return -ENOMEM;

@@ -10,7 +10,8 @@
 //
 // Batching: what a thread asks for is written to memory at once and told to the engine at its next
 // ob_poll(), ob_flush() or ob_arm(), or by a blocking helper. A thread that does not call one of
-// these has asked for nothing yet.
+// these has asked for nothing yet. The engine gets it in the order of the calls: a port that
+// ob_unlisten() or ob_abort() gives up is free for the ob_listen() or ob_connect() behind it.
 //
 // Errors are negative errno values. Those with one meaning everywhere:
 //   -EPIPE      the engine is gone; nothing on this host will work again. Every call but
@@ -79,7 +80,8 @@ char *ob_endpoint_format(const struct ob_endpoint *ep, char *text);
 struct ob_attach_opts {
 	size_t size; // sizeof(struct ob_attach_opts), so that later versions can add fields
 	const char *socket; // default: $OUTBOARD_SOCKET, else /run/outboard/default.sock
-	const char *name; // shown by outboardctl, up to 31 bytes; default: the program's name
+	// Shown by outboardctl, the first 31 bytes of it; default: the program's name.
+	const char *name;
 	uint32_t flags; // OB_ATTACH_*
 	uint32_t channels; // threads that will use the engine, 1 to 128; default 1
 	uint32_t req_entries; // of each request ring, a power of 2, 16 to 65,536; default 1024

@@ -117,5 +117,6 @@ void suite_wait(void);
 void suite_arena(void);
 void suite_http(void);
 void suite_settings(void);
+void suite_order(void);
 
 #endif

@@ -14,6 +14,7 @@ static const struct {
 	{"attach", suite_attach},
 	{"conn", suite_conn},
 	{"listen", suite_listen},
+	{"order", suite_order},
 	{"settings", suite_settings},
 	{"stream", suite_stream},
 	{"limits", suite_limits},

@@ -15,11 +15,14 @@ static void good(void)
 	struct ob_attach_opts o;
 	struct stat st;
 	const struct ob_seg_hdr *hdr;
+	char name[300] = "";
 
 	fake_start(&f);
 	o = fake_opts(&f);
 	o.channels = 3;
-	o.name = "a name that is longer than thirty-one bytes";
+	memset(name, 'n', sizeof(name) - 1); // longer than memfd_create() takes
+	memcpy(name, "a name that is longer than thirty-one bytes", 43);
+	o.name = name;
 	CU_ASSERT_EQUAL_FATAL(fake_attach(&f, &o, &h), 0);
 	CU_ASSERT_PTR_NULL(ob_seg_layout_check(&f.l));
 	CU_ASSERT_EQUAL(fcntl(f.mem_fd, F_GET_SEALS), F_SEAL_SHRINK | F_SEAL_GROW);

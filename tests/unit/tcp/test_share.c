@@ -198,6 +198,44 @@ static void test_listeners(void)
 	two_close(&w);
 }
 
+// A port that one host listens to is no other's: neither its exact address, nor the wildcard that would
+// take it in, nor the exact one that would take from a wildcard. Others' ports and addresses are free.
+static void test_ports_of_others(void)
+{
+	struct ob_addr exact, any = {.b = {0}};
+	const struct {
+		const struct ob_addr *first, *second;
+		uint16_t lport;
+		int rc;
+	} t[] = {
+		{&any, &any, 100, -EADDRINUSE},
+		{&any, &exact, 100, -EADDRINUSE},
+		{&exact, &any, 100, -EADDRINUSE},
+		{&exact, &exact, 100, -EADDRINUSE},
+		{&any, &any, 101, 0},
+	};
+
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct tcp_open o = {.gen = 1, .lport = 100};
+		uint32_t listener, other;
+		struct two w;
+
+		two_open(&w, 4);
+		exact = w.b->cfg.addr;
+		o.laddr = *t[i].first;
+		CU_ASSERT_EQUAL(tcp_listen(&w.b->t, &o, &listener), 0);
+		o.host = 1;
+		o.laddr = *t[i].second;
+		o.lport = t[i].lport;
+		CU_ASSERT_EQUAL(tcp_listen(&w.b->t, &o, &other), t[i].rc);
+		// Once the first has ended it is.
+		CU_ASSERT_EQUAL(tcp_unlisten(&w.b->t, listener), 0);
+		if (t[i].rc)
+			CU_ASSERT_EQUAL(tcp_listen(&w.b->t, &o, &other), 0);
+		two_close(&w);
+	}
+}
+
 // Two hosts of one user have one account, whoever of them takes from it.
 static void test_user(void)
 {
@@ -243,6 +281,7 @@ int main(void)
 		{"a flood of SYNs", test_flood},
 		{"connections", test_conns},
 		{"listeners", test_listeners},
+		{"ports of others", test_ports_of_others},
 		{"connects and aborts in one turn", test_pairs},
 		{"the account of a user", test_user},
 		{"a small MSS", test_small_mss},
