@@ -107,5 +107,28 @@ EOT
 "$OB_BIN/outboard-bench" compare "$work/json" "$work/worse" --fail >"$work/out" &&
 	die "compare does not see a figure that got worse by half"
 grep -q '^core.short.*worse' "$work/out" || die "compare does not name what got worse"
+# Figures that one of the two runs lacks have no change to speak of.
+python3 - "$work/json" "$work/less" <<'EOT'
+import json
+import sys
+
+run = json.load(open(sys.argv[1]))
+run["figures"] = [f for f in run["figures"] if not f["name"].startswith("core.short.")]
+json.dump(run, open(sys.argv[2], "w"))
+EOT
+for order in "json less gone" "less json new"; do
+	read -r first second verdict <<<"$order"
+	"$OB_BIN/outboard-bench" compare "$work/$first" "$work/$second" >"$work/out" || die "compare failed"
+	grep -q "^core.short.* $verdict\$" "$work/out" || die "compare does not say what is $verdict"
+	grep -q 'nan\|%' "$work/out" && die "compare says by how much nothing changed: $(cat "$work/out")"
+	"$OB_BIN/outboard-bench" compare "$work/$first" "$work/$second" --json |
+		python3 -c '
+import json, sys
+for row in json.load(sys.stdin)["rows"]:
+    if row["verdict"] in ("gone", "new"):
+        assert (row["a"] is None) != (row["b"] is None), row
+        assert row["change"] is row["low"] is row["high"] is row["p"] is None, row
+' || die "compare --json"
+done
 [ "$(instance_files "$instance")" = "" ] || die "files are left: $(instance_files "$instance")"
 say "$(wc -l <"$work/out") lines; the figures hold together"

@@ -176,6 +176,19 @@ static void warn_different(const json_t *a, const json_t *b)
 		fprintf(stderr, "outboard-bench compare: the machine was busy in the second run\n");
 }
 
+// A figure that one run lacks: there is nothing to compare its value with.
+static void print_single(const struct compare_row *r, int width)
+{
+	char a[16] = "-", b[16] = "-";
+
+	if (r->verdict == COMPARE_GONE)
+		snprintf(a, sizeof(a), "%.4g", r->a);
+	else
+		snprintf(b, sizeof(b), "%.4g", r->b);
+	printf("%-*s %10s %10s %8s  %-18s %7s  %s\n", width, r->name, a, b, "-", "-", "-",
+		verdicts[r->verdict]);
+}
+
 static void print_rows(const struct compare_row *rows, size_t n, bool all)
 {
 	size_t counts[sizeof(verdicts) / sizeof(verdicts[0])] = {0};
@@ -194,9 +207,12 @@ static void print_rows(const struct compare_row *rows, size_t n, bool all)
 
 		if (r->verdict == COMPARE_SAME && !all)
 			continue;
-		printf("%-*s %10.4g %10.4g %+7.1f%%  %+7.1f%% %+7.1f%% %8.4f  %s\n", width, r->name,
-			r->a, r->b, 100 * r->change, 100 * r->low, 100 * r->high, r->p,
-			verdicts[r->verdict]);
+		if (r->verdict >= COMPARE_GONE)
+			print_single(r, width);
+		else
+			printf("%-*s %10.4g %10.4g %+7.1f%%  %+7.1f%% %+7.1f%% %8.4f  %s\n", width,
+				r->name, r->a, r->b, 100 * r->change, 100 * r->low, 100 * r->high,
+				r->p, verdicts[r->verdict]);
 	}
 	printf("%zu better, %zu worse, %zu the same", counts[COMPARE_BETTER], counts[COMPARE_WORSE],
 		counts[COMPARE_SAME]);
@@ -206,19 +222,27 @@ static void print_rows(const struct compare_row *rows, size_t n, bool all)
 	printf("\n");
 }
 
+// null for what one run lacks.
+static json_t *real(double v, bool there)
+{
+	return there ? json_real(v) : json_null();
+}
+
 static void print_json(const struct compare_row *rows, size_t n)
 {
 	json_t *o = json_object(), *list = json_array();
 
 	for (size_t i = 0; i < n; i++) {
 		const struct compare_row *r = &rows[i];
+		bool both = r->verdict < COMPARE_GONE;
 
 		json_array_append_new(list,
-			json_pack("{s:s, s:s, s:s, s:o, s:o, s:f, s:f, s:f, s:f}", "name", r->name,
+			json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "name", r->name,
 				"unit", r->unit, "verdict", verdicts[r->verdict], "a",
-				isnan(r->a) ? json_null() : json_real(r->a), "b",
-				isnan(r->b) ? json_null() : json_real(r->b), "change", r->change,
-				"low", r->low, "high", r->high, "p", r->p));
+				real(r->a, r->verdict != COMPARE_NEW), "b",
+				real(r->b, r->verdict != COMPARE_GONE), "change",
+				real(r->change, both), "low", real(r->low, both), "high",
+				real(r->high, both), "p", real(r->p, both)));
 	}
 	json_object_set_new(o, "rows", list);
 	json_dumpf(o, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(10));

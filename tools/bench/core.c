@@ -180,8 +180,11 @@ static int measure(struct bench *b, const struct load *l, uint32_t flows)
 		rc = 0;
 	}
 	if (r.core && r.core->cnt.tcp_rtx_segs)
-		bench_note(b, "core.%s: the engine sent %lu segments again", ways[0].of,
-			r.core->cnt.tcp_rtx_segs);
+		bench_note(b,
+			"core.%s: the engine sent %lu segments again: %lu time-outs, %lu fast "
+			"retransmits, %lu tail loss probes",
+			ways[0].of, r.core->cnt.tcp_rtx_segs, r.core->cnt.tcp_rtx_rto,
+			r.core->cnt.tcp_rtx_fast, r.core->cnt.tcp_tlp_tx);
 	rig_stop(&r);
 	return rc;
 }

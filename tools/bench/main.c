@@ -170,6 +170,9 @@ int main(int argc, char **argv)
 		printf("outboard-bench %s\n", OB_VERSION);
 		return 0;
 	}
+	for (int i = 2; i < argc; i++)
+		if (strcmp(argv[i], "--help") == 0)
+			return usage(stdout);
 	if (strcmp(argv[1], "compare") == 0)
 		return compare_main(argc - 1, argv + 1);
 	for (unsigned i = 0; bench_suites[i]; i++)
