@@ -62,6 +62,6 @@ void cc_begin(struct tcp *t, struct tcp_soft *s, uint32_t segs)
 	struct cc c = cc_of(t, s);
 
 	memset(c.priv, 0, sizeof(*c.priv));
-	s->cc = (uint8_t)setting(t, s, OB_OPT_CONGESTION);
+	s->cc = setting(t, s, OB_OPT_CONGESTION) & 7u;
 	cc_ops_of(s)->init(&c, segs);
 }

@@ -4,6 +4,9 @@
 #include "engine/state/chain.h"
 #include "engine/tcp/ecn.h"
 #include "engine/tcp/ooo.h"
+#include "engine/tcp/output.h"
+
+#define DENSE 255u // segments after the last that came out of order
 
 // One past the highest byte that was placed, in order or not.
 uint64_t rx_placed(const struct tcp *t, const struct tcp_soft *s)
@@ -56,6 +59,17 @@ static void ack_policy(struct tcp_rx *x, uint32_t len, bool at_once)
 	conn_timer(t, s);
 }
 
+// One ACK answers for all that came in a turn, which is a good thing as long as nothing is lost. Behind a gap
+// each segment has its own, which RFC 5681 section 4.2 asks for and a peer without SACK counts; and where a gap
+// was lately each second one, because an ACK for a whole window is one whose loss stops the peer. The one that
+// an earlier segment of this turn has brought about leaves here, as that segment left things; the last
+// leaves with the turn's output. Neither leaves before the turn's commit.
+static void ack_pending(struct tcp_rx *x)
+{
+	if ((x->s->flags & SOFT_ACK_NOW) && out_ack_early(x->t, x->s, x->r))
+		COUNT(x->t->cnt, tcp_dense_acks);
+}
+
 static void no_buffer(struct tcp_rx *x)
 {
 	COUNT(x->t->cnt, drop_tcp_no_buffer);
@@ -80,6 +94,7 @@ static void out_of_order(struct tcp_rx *x, const uint8_t *data, uint32_t len, bo
 	struct tcp_ooo *o;
 
 	conn_ack_now(t, s); // RFC 5681 section 4.2: at once
+	s->ack_dense = DENSE;
 	if (len && !ooo_room(t, s, start, end)) {
 		COUNT(t->cnt, drop_tcp_ooo_buffers);
 		return;
@@ -168,6 +183,10 @@ void rx_data(struct tcp_rx *x)
 	int64_t nxt = (int64_t)STATE_OFF(s->rcv_nxt);
 	int64_t edge = (int64_t)s->rcv_edge;
 
+	if (unlikely(s->ack_dense)) {
+		s->ack_dense--;
+		ack_pending(x);
+	}
 	if (s->rcv_nxt & STATE_FIN) {
 		// CLOSE-WAIT and later: nothing comes behind the FIN.
 		if (x->end > nxt - 1)

@@ -70,12 +70,8 @@ void ecn_syn_again(struct tcp *t, struct half *h, const struct seg_in *in)
 // have covered counts with the next.
 static void ack_before(struct tcp_rx *x)
 {
-	struct tcp *t = x->t;
-
-	if (!(x->s->flags & (SOFT_ACK_NOW | SOFT_ACK_WAIT)) || t->sink.room(t->sink.ctx) == 0)
-		return;
-	COUNT(t->cnt, tcp_dctcp_acks);
-	out_ack(t, x->s, x->r);
+	if ((x->s->flags & (SOFT_ACK_NOW | SOFT_ACK_WAIT)) && out_ack_early(x->t, x->s, x->r))
+		COUNT(x->t->cnt, tcp_dctcp_acks);
 }
 
 void ecn_text(struct tcp_rx *x)

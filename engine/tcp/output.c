@@ -247,6 +247,18 @@ bool out_ack(struct tcp *t, struct tcp_soft *s, struct rec *r)
 	return out_emit(t, s, r, &none, seq, 0, false) >= 0;
 }
 
+bool out_ack_early(struct tcp *t, struct tcp_soft *s, struct rec *r)
+{
+	bool left;
+
+	if (t->sink.room(t->sink.ctx) == 0)
+		return false;
+	t->edges_stay = true;
+	left = out_ack(t, s, r);
+	t->edges_stay = false;
+	return left;
+}
+
 // Everything that may leave now. Returns false when it must come back in a later turn.
 static bool conn_output(struct tcp *t, struct tcp_soft *s, struct rec *r)
 {

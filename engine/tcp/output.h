@@ -10,6 +10,10 @@ int out_emit(struct tcp *t, struct tcp_soft *s, struct rec *r, uint32_t *cursor,
 	uint32_t len, bool fin);
 // An ACK without data, from where the peer will take it. Returns false when it could not leave.
 bool out_ack(struct tcp *t, struct tcp_soft *s, struct rec *r);
+// The same while segments still come in, if there is room. The edge stays where it is: what came after this
+// was sent before the peer could know of another one, and a duplicate has the window of the ACK before.
+// Returns whether it left.
+bool out_ack_early(struct tcp *t, struct tcp_soft *s, struct rec *r);
 // The window field of a segment, raising the edge where that is due. rcv_edge is committed before it
 // leaves.
 uint16_t out_window(struct tcp *t, struct tcp_soft *s, const struct rec *r);

@@ -12,6 +12,7 @@
 #include "engine/state/hostmem.h"
 #include "engine/state/state.h"
 #include "engine/tcp/ports.h"
+#include "shared/congestion.h"
 #include "shared/option.h"
 
 // Connection ids: below n_conns a record, above it a half-open entry. Timers have the same numbers.
@@ -110,12 +111,14 @@ struct tcp_soft {
 	uint8_t backoff; // doublings of the time-out now in force
 	uint8_t retries; // time-outs without any answer
 	uint8_t acks_owed; // full segments since the last ACK
+	uint8_t ack_dense; // segments for which one ACK a turn is not enough: the path loses
 	uint8_t reo_mult; // quarters of min_rtt_us added to RACK's reordering window
-	uint8_t reo_persist; // recoveries until that is forgotten
-	uint8_t cc; // enum ob_cc: its congestion controller
+	uint8_t reo_persist : 5; // recoveries until that is forgotten
+	uint8_t cc : 3; // enum ob_cc: its congestion controller
 	uint16_t settings; // the record's
 };
 static_assert(sizeof(struct tcp_soft) <= 192, "budget of an active connection");
+static_assert(OB_CC_END <= 8, "tcp_soft.cc");
 
 // How often what does not belong to a connection was answered in this second: a limit for each of
 // them, since one for all would let a peer silence the answers to others' keepalives, and tell it by
@@ -223,6 +226,7 @@ struct tcp {
 	uint32_t n_conns;
 	uint32_t n_half;
 	uint16_t mss; // ours: advertised, and the bound of what we send
+	bool edges_stay; // windows are advertised as they were (out_ack_early)
 	// Look-up: tuple to id; hash seeded with a secret.
 	struct rte_hash *table;
 	uint32_t *soft_of; // record to soft state, or STATE_NIL

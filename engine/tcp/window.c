@@ -71,7 +71,7 @@ void starved_retry(struct tcp *t, struct tcp_soft *s, struct rec *r)
 
 uint16_t out_window(struct tcp *t, struct tcp_soft *s, const struct rec *r)
 {
-	uint64_t gain = edge_gain(t, s, r), nxt = STATE_OFF(s->rcv_nxt), wnd;
+	uint64_t gain = t->edges_stay ? 0 : edge_gain(t, s, r), nxt = STATE_OFF(s->rcv_nxt), wnd;
 
 	if (gain && buffers_low(t, r)) {
 		starve(t, s);

@@ -111,7 +111,9 @@ static void undo(struct node *n, uint32_t i, const struct tcp_soft *s)
 		before(l, s, g);
 	else if (l->reduced && (l->undo_una != f->undo_una || l->prior_cwnd != f->prior_cwnd))
 		l->known = false;
-	else if (!l->reduced && reductions(&n->core->cnt) != n->reductions + 1)
+	else if (!l->reduced
+		&& (reductions(&n->core->cnt) != n->reductions + 1
+			|| undone(&n->core->cnt) != n->undone)) // an earlier one, in this turn
 		l->known = false;
 	l->reduced = reduced && l->known;
 	if (!l->reduced)

@@ -196,6 +196,19 @@ static void counters(struct node *n)
 		sim_fail(n->sim, "engine %u says that its address is another's", n->index);
 }
 
+// Unless frames were refused, one of which may have said it, or it could not leave yet.
+static void sack_said(struct node *n, uint32_t i)
+{
+	const struct tcp_soft *s = tcp_soft_held(&n->core->tcp, i);
+	struct shadow *sh = &n->shadow[i];
+
+	if (sh->sack_unsaid && s && s->ooo != STATE_NIL && !(s->flags & SOFT_ACK_NOW)
+		&& !n->refused)
+		sim_fail(n->sim, "engine %u, connection %u: what is held behind a gap was not said",
+			n->index, i);
+	sh->sack_unsaid = false;
+}
+
 void check_turn(struct node *n)
 {
 	for (uint32_t i = 0; i < SIM_CONNS; i++) {
@@ -204,10 +217,11 @@ void check_turn(struct node *n)
 			check_loss(n, i);
 			echo_turn(n, i);
 			keepalive(n, i);
+			sack_said(n, i);
 		}
 	}
 	loss_turn_end(n);
-	n->dctcp_acks = n->core->cnt.tcp_dctcp_acks;
+	n->refused = false;
 	check_time_wait(n);
 	counters(n);
 	if (++n->n_turns % BOOKS_EVERY == 0)

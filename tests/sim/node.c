@@ -94,6 +94,7 @@ static unsigned port_give(void *dev, struct rte_mbuf **pkts, unsigned max)
 	if (s->plan.tx_refuse_ppm && !s->healed && draw_odds(&n->draw, s->plan.tx_refuse_ppm)) {
 		take = (unsigned)draw_below(&n->draw, max);
 		FIRED_N(s, tx_refused, max - take);
+		n->refused |= take < max;
 	}
 	for (unsigned i = 0; i < take; i++) {
 		const uint8_t *frame = rte_pktmbuf_mtod(pkts[i], const uint8_t *);

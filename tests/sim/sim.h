@@ -141,6 +141,7 @@ struct shadow {
 	uint32_t left_again; // and how often it left again
 	uint64_t peer_edge; // highest offset that the other side ever allowed
 	bool peer_edge_known;
+	bool sack_unsaid; // the last bare ACK did not say what is held behind a gap
 	struct shadow_echo echo;
 	struct shadow_loss loss;
 	uint64_t keep_sent_us; // when the last keepalive probe left, by the engine's clock
@@ -172,7 +173,7 @@ struct node {
 	unsigned n_hosts;
 	struct shadow shadow[SIM_CONNS];
 	uint64_t undone, reductions; // of all its connections, before this turn
-	uint64_t dctcp_acks; // the same
+	bool refused; // frames were, in this turn
 	struct tw tw[SIM_TIME_WAIT]; // as last seen
 	uint64_t tw_gone; // entries that were evicted or used again, and may end early
 	struct rte_mbuf *kept_mbufs[1024]; // out of the pool: it is smaller, or a famine

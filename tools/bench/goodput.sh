@@ -10,6 +10,7 @@
 # as well. tests/netns has no such test: what it prints are figures, of a machine that does nothing else.
 #
 #   tools/bench/goodput.sh [--bytes N] [--repeat N] [--row "SACK TIMESTAMPS ECN"]... [--path "OPTIONS of outboard-wire"]
+#                          [--each yes]: the rate of each transfer too
 set -u
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 guard_signals "$@"
@@ -17,13 +18,14 @@ require_root
 . "$OB_ROOT/tests/netns/lib/load.sh"
 
 OB_WHO=goodput
-bytes=6000000 repeat=5 rows=() path="--delay-us 5000 --loss 0.01 --reorder 0.01"
+bytes=6000000 repeat=5 each=no rows=() path="--delay-us 5000 --loss 0.01 --reorder 0.01"
 while [ $# -ge 2 ]; do
 	case $1 in
 	--bytes) bytes=$2 ;;
 	--repeat) repeat=$2 ;;
 	--row) rows+=("$2") ;;
 	--path) path=$2 ;;
+	--each) each=$2 ;;
 	*) die "what is $1?" ;;
 	esac
 	shift 2
@@ -94,11 +96,16 @@ for entry in "${rows[@]}"; do
 		done
 	done
 	engine_stop "$ENGINE_PID" || die "the engine did not stop cleanly"
-	python3 - "$dir/$row" "$bytes" "$entry" <<-'END'
+	python3 - "$dir/$row" "$bytes" "$entry" "$each" <<-'END'
 		import statistics, sys
-		path, size, entry = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+		path, size, entry, each = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
 		for way in ("sends", "receives"):
-		    rates = {s: sorted(size * 8e-6 / float(x) for x in open(f"{path}.{s}.{way}")) for s in ("engine", "kernel")}
+		    rates = {s: [size * 8e-6 / float(x) for x in open(f"{path}.{s}.{way}")] for s in ("engine", "kernel")}
+		    if each == "yes":
+		        for s, v in rates.items():
+		            print(f"  {s} {way}:", *(f"{x:.1f}" for x in v))
+		    for v in rates.values():
+		        v.sort()
 		    mid = {s: statistics.median(v) for s, v in rates.items()}
 		    print("SACK %s timestamps %s ECN %s, %-8s" % (*entry.split(), way), " ".join(
 		        f"{s} {mid[s]:.1f} Mb/s ({v[0]:.1f} to {v[-1]:.1f})" for s, v in rates.items()),

@@ -120,16 +120,24 @@ static void test_dsack_sent(void)
 	expect(b, .n_sack = 3, .sack_l0 = 6001, .sack_r0 = 7001, .sack_l1 = 6001, .sack_r1 = 7001,
 		.sack_l2 = 3001, .sack_r2 = 4501);
 	CU_ASSERT_EQUAL(counter_delta(b, tcp_dsack_tx), 4);
-	// In one turn: two that follow each other are one block; the one that holds it comes before what
-	// came last.
+	// In one turn each has its ACK, and in the second place the one that holds it.
 	b->hold = true;
 	inject(b, .seq = 3001, .len = 500);
 	inject(b, .seq = 3501, .len = 500);
 	inject(b, .seq = 8001, .len = 500);
 	b->hold = false;
 	turn(b);
-	expect(b, .n_sack = 4, .sack_l0 = 3001, .sack_r0 = 4001, .sack_l1 = 3001, .sack_r1 = 4501,
-		.sack_l2 = 8001, .sack_r2 = 8501);
+	expect(b, .n_sack = 3, .sack_l0 = 3001, .sack_r0 = 3501, .sack_l1 = 3001, .sack_r1 = 4501);
+	expect(b, .n_sack = 3, .sack_l0 = 3501, .sack_r0 = 4001, .sack_l1 = 3001, .sack_r1 = 4501);
+	expect(b, .n_sack = 3, .sack_l0 = 8001, .sack_r0 = 8501);
+	expect_none(b);
+	// What is older has one: two that follow each other are one block.
+	b->hold = true;
+	inject(b, .seq = 1, .len = 500);
+	inject(b, .seq = 501, .len = 500);
+	b->hold = false;
+	turn(b);
+	expect(b, .n_sack = 4, .sack_l0 = 1, .sack_r0 = 1001, .sack_l1 = 8001, .sack_r1 = 8501);
 	expect_none(b);
 	host_consume(b, 1510);
 	flush(b);
