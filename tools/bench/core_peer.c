@@ -164,11 +164,15 @@ static void reply(struct peer *p, struct peer_flow *f, const struct peer_seg *s)
 static void data(struct peer *p, struct peer_flow *f, const struct peer_seg *s)
 {
 	if (s->seq != f->rcv_nxt) {
-		if (seq_lt(s->seq, f->rcv_nxt))
+		if (seq_lt(s->seq, f->rcv_nxt)) {
 			p->again++;
-		else
+			p->twice_seq = s->seq;
+			p->twice_len = s->len;
+		} else {
 			p->errors.gap++;
+		}
 		ack(p, f);
+		p->twice_len = 0;
 		return;
 	}
 	f->rcv_nxt += s->len;

@@ -74,6 +74,7 @@ struct peer {
 	uint64_t ops; // LOAD_ECHO, LOAD_SHORT: done; LOAD_TX: bytes
 	uint64_t acks; // that carried nothing
 	uint64_t again; // segments that came again
+	uint32_t twice_seq, twice_len; // one of them, while its ACK is made
 	struct peer_errors errors;
 	// Delayed ACKs, in order of time.
 	struct peer_late *late;

@@ -37,7 +37,17 @@ static uint8_t options(const struct peer *p, const struct peer_flow *f, uint8_t 
 	o[at++] = 10;
 	memcpy(o + at, &val, 4);
 	memcpy(o + at + 4, &ecr, 4);
-	return at + 8;
+	at += 8;
+	if (p->twice_len) { // D-SACK (RFC 2883)
+		uint32_t edges[2] = {rte_cpu_to_be_32(p->twice_seq),
+			rte_cpu_to_be_32(p->twice_seq + p->twice_len)};
+		static const uint8_t head[4] = {1, 1, 5, 10};
+
+		memcpy(o + at, head, sizeof(head));
+		memcpy(o + at + sizeof(head), edges, sizeof(edges));
+		at += sizeof(head) + sizeof(edges);
+	}
+	return at;
 }
 
 static struct rte_mbuf *packet(struct peer *p, uint16_t bytes)
