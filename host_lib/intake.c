@@ -59,7 +59,8 @@ static void conn_over(struct ob_channel *ch, struct conn *c, int error)
 
 static void take_accept(struct ob_channel *ch, const struct ob_event *e)
 {
-	struct listener *l = listener_get(ch, e->conn.chan_listener);
+	struct listener *l
+		= e->flags & OB_EV_NO_LISTENER ? NULL : listener_get(ch, e->conn.chan_listener);
 	struct conn *c = e->slot < ch->n_accept ? &ch->conns[e->slot] : NULL;
 
 	if (!c || e->gen == 0) {

@@ -26,6 +26,7 @@ enum ob_ev_type {
 
 #define OB_EV_FIN 0x01u // DATA: the peer closed; the stream ends behind these spans
 #define OB_EV_PUSH 0x02u // DATA: the sender marked the end of what is reported
+#define OB_EV_NO_LISTENER 0x04u // ACCEPT: of none that the host has any more: it is to be reset
 
 #define OB_EV_SPANS 4u
 #define OB_EV_SENT_MAX 3u

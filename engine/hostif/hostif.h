@@ -39,6 +39,9 @@ static inline bool slot_live(const struct hostif_slot *s)
 struct hostif_listener {
 	uint32_t gen;
 	uint32_t id; // of the state segment, or STATE_NIL
+	// UNLISTEN: what was on its channel's list then is told when news_out comes here.
+	uint32_t untold_end;
+	bool ending;
 };
 
 struct hostif_host;
@@ -51,6 +54,8 @@ struct hostif_chan {
 	struct chan_hard *hard;
 	uint32_t news_head; // connections with something to tell, by index of their soft state
 	uint32_t news_tail;
+	uint32_t news_in; // how often one was put on that list, and taken off it
+	uint32_t news_out;
 	uint32_t failed_last; // last of a circle of failed connect slots, or SLOT_NIL
 	uint32_t bell_head; // the host's event head when it was last woken
 	uint32_t ahead_of; // the index of a send that waits

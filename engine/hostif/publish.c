@@ -37,6 +37,7 @@ void news_add(void *ctx, struct tcp_soft *s, unsigned bits)
 	else
 		h->tcp->soft[c->news_tail].notify_next = me;
 	c->news_tail = me;
+	c->news_in++;
 	chan_dirty(h, c);
 }
 
@@ -45,6 +46,7 @@ static void news_pop(struct hostif *h, struct hostif_chan *c)
 	struct tcp_soft *s = &h->tcp->soft[c->news_head];
 
 	c->news_head = s->notify_next;
+	c->news_out++;
 	s->notify_next = STATE_NIL;
 	s->notify = 0;
 	s->flags &= ~SOFT_NOTIFY;
@@ -81,6 +83,29 @@ struct ob_event *ev_add(
 	return e;
 }
 
+// The listener that a record names. NULL: none, if it was damaged; or a later one of the same entry: then
+// the host was told before, and this comes from soft state that was rebuilt.
+static const struct listener *listener_of(const struct hostif *h, const struct rec *r)
+{
+	const struct listener *l;
+
+	if (r->listener >= h->st->hdr->n_listeners)
+		return NULL;
+	l = &h->st->listeners[r->listener];
+	return REC_LIFE_PHASE(HARD_GET(l->life)) != REC_FREE && l->host == r->host
+			&& l->chan == r->chan
+		? l
+		: NULL;
+}
+
+static void tell_listener(struct ob_event *e, const struct listener *l)
+{
+	if (l)
+		e->conn.chan_listener = (uint8_t)l->number;
+	else
+		e->flags = OB_EV_NO_LISTENER;
+}
+
 static bool tell_open(
 	struct hostif *h, struct hostif_chan *c, struct tcp_soft *s, const struct rec *r)
 {
@@ -97,8 +122,8 @@ static bool tell_open(
 	e->conn.mss = r->mss;
 	e->conn.opts = r->opts & (uint8_t)~REC_NO_ECT;
 	e->conn.when_us = h->tcp->now_us;
-	if (accept && r->listener < h->st->hdr->n_listeners)
-		e->conn.chan_listener = (uint8_t)h->st->listeners[r->listener].number;
+	if (accept)
+		tell_listener(e, listener_of(h, r));
 	s->notify &= (uint16_t) ~(TCP_EV_ACCEPT | TCP_EV_CONNECT);
 	return true;
 }

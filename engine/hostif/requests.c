@@ -5,6 +5,7 @@
 #include "engine/hostif/requests.h"
 
 #define OFFSET_MAX (1ull << 62)
+#define RESET_ROOM 64u // of the transmit burst: it is not for resets alone
 
 static int bad(struct call *x, uint64_t *counter, int error)
 {
@@ -152,6 +153,29 @@ static int do_listen(struct call *x)
 	return 0;
 }
 
+// A listener has ended: connections of it that the host has not been told of are reset. Returns false
+// when there are more than have room in this turn.
+static bool untold_reset(struct call *x, struct hostif_listener *l)
+{
+	struct tcp *t = x->h->tcp;
+
+	l->untold_end = x->c->news_out; // nothing to wait for
+	for (uint32_t i = x->c->news_head; i != STATE_NIL; i = t->soft[i].notify_next) {
+		const struct tcp_soft *s = &t->soft[i];
+
+		if (!(s->notify & TCP_EV_ACCEPT) || tcp_rec(t, s->conn)->listener != l->id)
+			continue;
+		if (rec_phase(tcp_rec(t, s->conn)) == REC_LIVE) {
+			if (t->sink.room(t->sink.ctx) < RESET_ROOM)
+				return false;
+			tcp_abort(t, s->conn);
+			COUNT(x->h->cnt, tcp_untold_reset);
+		}
+		l->untold_end = x->c->news_in;
+	}
+	return true;
+}
+
 static int do_unlisten(struct call *x)
 {
 	struct hostif_listener *l;
@@ -163,10 +187,20 @@ static int do_unlisten(struct call *x)
 		return bad(x, &x->h->cnt->req_bad_gen, -ESTALE);
 	if (l->id == STATE_NIL)
 		return -EALREADY;
-	rc = tcp_unlisten(x->h->tcp, l->id);
-	if (rc != -EAGAIN)
-		l->id = STATE_NIL;
-	return rc;
+	if (!l->ending) {
+		tcp_unlisten(x->h->tcp, l->id);
+		if (!untold_reset(x, l))
+			return -EAGAIN;
+		l->ending = true;
+	}
+	// Its number and its entry are its own until the host has been told of the last of them, unless
+	// nobody is there to be told.
+	if (!x->host->ending_us && (int32_t)(x->c->news_out - l->untold_end) < 0)
+		return -EAGAIN;
+	tcp_listener_free(x->h->tcp, l->id);
+	l->id = STATE_NIL;
+	l->ending = false;
+	return 0;
 }
 
 static int do_connect(struct call *x)

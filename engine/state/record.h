@@ -123,7 +123,10 @@ struct tw {
 static_assert(sizeof(struct tw) == 32, "half a cache line");
 
 struct listener {
-	_Atomic uint64_t life; // rec_life(): generation and phase
+	// rec_life(): generation and phase. LIVE: it accepts. DONE: no more, but records may name it whose
+	// host was not told of them; they are to be told under its number, and no other's, so that it is
+	// FREE only after that.
+	_Atomic uint64_t life;
 	struct ob_addr laddr;
 	uint16_t lport;
 	uint16_t host;

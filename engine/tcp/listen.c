@@ -4,9 +4,14 @@
 
 #include "engine/tcp/internal.h"
 
+static enum rec_phase listener_phase(const struct listener *l)
+{
+	return REC_LIFE_PHASE(HARD_GET(l->life));
+}
+
 static bool listener_live(const struct listener *l)
 {
-	return REC_LIFE_PHASE(HARD_GET(l->life)) == REC_LIVE;
+	return listener_phase(l) == REC_LIVE;
 }
 
 // The port for a listener that leaves the choice to the engine: the one that the same request was
@@ -63,7 +68,7 @@ int tcp_listen(struct tcp *t, const struct tcp_open *o, uint32_t *listener)
 	if (rc)
 		return rc;
 	for (uint32_t i = 0; i < t->st->hdr->n_listeners && free_at == STATE_NIL; i++)
-		if (!listener_live(&t->st->listeners[i]))
+		if (listener_phase(&t->st->listeners[i]) == REC_FREE)
 			free_at = i;
 	if (free_at == STATE_NIL)
 		return -ENFILE;
@@ -107,10 +112,20 @@ int tcp_unlisten(struct tcp *t, uint32_t listener)
 	while (*at != listener)
 		at = &t->lsoft[*at].next;
 	*at = t->lsoft[listener].next;
+	HARD_SET(l->life, rec_life(REC_LIFE_GEN(HARD_GET(l->life)), 0, REC_DONE));
+	settings_end(t, &l->settings);
+	return 0;
+}
+
+int tcp_listener_free(struct tcp *t, uint32_t listener)
+{
+	struct listener *l = &t->st->listeners[listener];
+
+	if (listener_phase(l) != REC_DONE)
+		return listener_phase(l) == REC_FREE ? -EALREADY : -EBUSY;
 	HARD_SET(l->life, rec_life(REC_LIFE_GEN(HARD_GET(l->life)), 0, REC_FREE));
 	t->host_listeners[l->host]--;
 	t->n_listeners_used--;
-	settings_end(t, &l->settings);
 	return 0;
 }
 

@@ -231,9 +231,11 @@ bool tcp_host_gone(struct tcp *t, uint16_t host, uint32_t *cursor, uint32_t max)
 
 	if (*cursor == 0)
 		for (uint32_t i = 0; i < t->st->hdr->n_listeners; i++)
-			if (REC_LIFE_PHASE(HARD_GET(t->st->listeners[i].life)) == REC_LIVE
-				&& t->st->listeners[i].host == host)
+			if (REC_LIFE_PHASE(HARD_GET(t->st->listeners[i].life)) != REC_FREE
+				&& t->st->listeners[i].host == host) {
 				tcp_unlisten(t, i);
+				tcp_listener_free(t, i);
+			}
 	for (; max && *cursor < end && t->host_conns[host]; max--, ++*cursor) {
 		uint32_t id = *cursor;
 

@@ -322,7 +322,10 @@ struct tcp_open {
 // -EADDRINUSE another host listens there, -EADDRNOTAVAIL not our address or no port left, -ENFILE no
 // listener left, -EMFILE the host has its share of them.
 int tcp_listen(struct tcp *t, const struct tcp_open *o, uint32_t *listener);
+// A listener ends in two steps: it accepts no more; and its entry may become another's, once no record
+// names it any more whose host has not been told of it. -EBUSY before the first.
 int tcp_unlisten(struct tcp *t, uint32_t listener);
+int tcp_listener_free(struct tcp *t, uint32_t listener);
 // -EADDRINUSE the tuple is taken, -EADDRNOTAVAIL not our address or no port left, -EAGAIN the search
 // for a port goes on, -ENFILE no half-open entry left, -EMFILE the host has its share of them, -EDQUOT its user has its
 // connections, -EINVAL a destination that cannot be. The id is in *id.

@@ -166,6 +166,24 @@ static void accept_after_unlisten(void)
 	fake_stop(&f);
 }
 
+// The engine says itself that the listener is gone, whatever its number says.
+static void accept_of_no_listener(void)
+{
+	struct fake f;
+	struct ob_host *h;
+	struct ob_channel *ch = fake_one(&f, &h);
+	struct ob_event e = {.type = OB_EV_ACCEPT, .flags = OB_EV_NO_LISTENER, .slot = 9, .gen = 4};
+	int l = listening(&f, ch);
+
+	e.conn.chan_listener = (uint8_t)l;
+	fake_event(&f, 0, &e);
+	none(ch);
+	ob_flush(ch);
+	CU_ASSERT_EQUAL(fake_expect(&f, 0, OB_RQ_ABORT).slot, 9);
+	ob_detach(h);
+	fake_stop(&f);
+}
+
 void suite_listen(void)
 {
 	CU_pSuite s = CU_add_suite("listen", NULL, NULL);
@@ -174,4 +192,5 @@ void suite_listen(void)
 	CU_ADD_TEST(s, listeners_run_out);
 	CU_ADD_TEST(s, accepting);
 	CU_ADD_TEST(s, accept_after_unlisten);
+	CU_ADD_TEST(s, accept_of_no_listener);
 }

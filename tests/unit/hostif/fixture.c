@@ -16,9 +16,16 @@ static int called(const char *name, uint32_t id, uint64_t off)
 
 int tcp_listen(struct tcp *t, const struct tcp_open *o, uint32_t *listener)
 {
-	(void)t;
+	struct listener *l = &t->st->listeners[script.answer_id];
+
 	script.open = *o;
 	*listener = script.answer_id;
+	if (script.answer == 0) {
+		l->host = o->host;
+		l->chan = o->chan;
+		l->number = o->number;
+		HARD_SET(l->life, rec_life(o->gen, 0, REC_LIVE));
+	}
 	return called("listen", 0, 0);
 }
 
@@ -26,6 +33,12 @@ int tcp_unlisten(struct tcp *t, uint32_t listener)
 {
 	(void)t;
 	return called("unlisten", listener, 0);
+}
+
+int tcp_listener_free(struct tcp *t, uint32_t listener)
+{
+	(void)t;
+	return called("listener_free", listener, 0);
 }
 
 int tcp_connect(struct tcp *t, const struct tcp_open *o, uint32_t *id)
@@ -114,6 +127,12 @@ uint32_t tcp_host_conns(const struct tcp *t, uint16_t host)
 	return t->host_conns[host];
 }
 
+static unsigned room_of(void *ctx)
+{
+	(void)ctx;
+	return script.room;
+}
+
 static void turn_of(void *ctx)
 {
 	world_turn(ctx);
@@ -126,6 +145,7 @@ void world_open(struct world *w)
 
 	memset(w, 0, sizeof(*w));
 	memset(&script, 0, sizeof(script));
+	script.room = 256;
 	config_defaults(&w->cfg);
 	w->cfg.limits_conns = WORLD_CONNS;
 	w->cfg.limits_half_open = WORLD_HALF;
@@ -141,6 +161,7 @@ void world_open(struct world *w)
 	w->tcp.st = &w->st;
 	w->tcp.cnt = &w->cnt;
 	w->tcp.ops = &w->h.ops;
+	w->tcp.sink.room = room_of;
 	w->tcp.mem = w->h.mem;
 	w->tcp.now_us = 1000000;
 	w->tcp.n_conns = WORLD_CONNS;

@@ -26,6 +26,7 @@ struct script {
 	int answer_consumed;
 	uint32_t answer_id; // of listen and connect
 	bool gone; // tcp_host_gone was called
+	unsigned room; // for segments in each turn
 };
 
 extern struct script script;

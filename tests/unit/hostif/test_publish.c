@@ -26,6 +26,7 @@ static struct tcp_soft *told_of_accept(struct world *w, struct peer *p)
 	r->opts = OB_NEG_TS | OB_NEG_SACK;
 	r->listener = 3;
 	w->st.listeners[3].number = 200;
+	HARD_SET(w->st.listeners[3].life, rec_life(1, 0, REC_LIVE));
 	world_notify(w, s, TCP_EV_ACCEPT);
 	CU_ASSERT_EQUAL(s->flags & SOFT_NOTIFY, SOFT_NOTIFY);
 	world_turn(w);

@@ -217,7 +217,11 @@ static void test_good(void)
 			.off = 1},
 		"listener_setopt");
 	CU_ASSERT_EQUAL(script.id, 2);
-	good(&w, &p, (struct ob_req){.op = OB_RQ_UNLISTEN, .slot = LISTENER, .gen = 5}, "unlisten");
+	peer_request(&p, &(struct ob_req){.op = OB_RQ_UNLISTEN, .slot = LISTENER, .gen = 5});
+	script.calls = 0;
+	world_turn(&w);
+	CU_ASSERT_EQUAL(script.calls, 2);
+	CU_ASSERT_STRING_EQUAL(script.last, "listener_free");
 	CU_ASSERT_EQUAL(counters_rose(&w), ROSE(&w, req_taken));
 	// With what was consumed along.
 	peer_request(&p,

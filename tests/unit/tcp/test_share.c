@@ -192,8 +192,13 @@ static void test_listeners(void)
 	CU_ASSERT_EQUAL(tcp_listen(&w.b->t, &o, &listener), 0);
 	o.lport++;
 	CU_ASSERT_EQUAL(tcp_listen(&w.b->t, &o, &listener), -ENFILE);
-	// What was given up is another's.
+	// What was given up is another's, once nothing names it.
+	CU_ASSERT_EQUAL(tcp_listener_free(&w.b->t, first), -EBUSY);
 	CU_ASSERT_EQUAL(tcp_unlisten(&w.b->t, first), 0);
+	CU_ASSERT_EQUAL(tcp_unlisten(&w.b->t, first), -EALREADY);
+	CU_ASSERT_EQUAL(tcp_listen(&w.b->t, &o, &listener), -ENFILE);
+	CU_ASSERT_EQUAL(tcp_listener_free(&w.b->t, first), 0);
+	CU_ASSERT_EQUAL(tcp_listener_free(&w.b->t, first), -EALREADY);
 	CU_ASSERT_EQUAL(tcp_listen(&w.b->t, &o, &listener), 0);
 	two_close(&w);
 }
