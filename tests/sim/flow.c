@@ -61,7 +61,7 @@ static void shape(struct flow *f, struct draw *d, const struct plan *p)
 	uint64_t a = draw_log(d, 1, most), b = draw_log(d, 1, most);
 	struct end *e = f->end;
 
-	if (p->crowd)
+	if (p->crowd || p->deep)
 		a = b = most;
 	e[0].gate = e[1].gate = GATE_NONE;
 	switch (f->kind) {

@@ -63,6 +63,33 @@ static void crowd(struct plan *p)
 		p->heal_us = 3000000;
 }
 
+// Round trips grow long before anything is lost: slow start ends by HyStart++ alone.
+static void deep(struct plan *p)
+{
+	p->hosts = p->spread_us = p->soft = p->crowd = p->listeners = p->channels = 0;
+	p->write_bytes = p->read_bytes = p->backlog = p->pieces = p->mbufs = p->rx_bufs = 0;
+	p->loss_ppm = p->dup_ppm = p->reorder_ppm = p->corrupt_ppm = p->ce_ppm = p->ce_queue = 0;
+	p->jitter_us = p->blackouts = p->path_mtu = p->amnesia_ppm = p->slow_us = p->turn_us = 0;
+	p->tx_refuse_ppm = p->engine_stalls = p->host_stalls = p->reader_stalls = p->famines = 0;
+	p->give_up = p->user_timeout_ms = p->linger_ms = p->aborts = p->host_deaths = p->cc = 0;
+	p->init_cwnd = 4;
+	p->kinds = 1u << 1 | 1u << 2; // streams up, streams down (flow.c)
+	p->flows = 2;
+	p->max_bytes = 500000;
+	p->rate_mbps = 10;
+	p->queue_pkts = 1000;
+	p->delay_us = 5000;
+	p->wscale = 7;
+	p->rcv_wnd = p->sndbuf_bytes = 1u << 20;
+}
+
+// What the command line says is in force, for the patterns above too, and whatever they set.
+static void fix(struct plan *p)
+{
+	for (unsigned i = 0; i < n_fixes; i++)
+		*value(p, fixes[i].dim) = fixes[i].value;
+}
+
 void plan_draw(struct plan *p, uint64_t seed)
 {
 	static_assert(sizeof(*p) == (DIMS + 1) * sizeof(uint64_t), "numbers only");
@@ -73,10 +100,12 @@ void plan_draw(struct plan *p, uint64_t seed)
 
 		*value(p, i) = in_force ? draw_log(&d, dims[i].lo, dims[i].hi) : 0;
 	}
+	fix(p);
 	if (p->crowd)
 		crowd(p);
-	for (unsigned i = 0; i < n_fixes; i++)
-		*value(p, fixes[i].dim) = fixes[i].value;
+	if (p->deep)
+		deep(p);
+	fix(p);
 }
 
 void plan_print(const struct plan *p, FILE *f)
