@@ -40,7 +40,7 @@ while IFS=$'\t' read -r name status right notes options extra; do
 	printf '%-20s %s %s\n' "$name" "$status" "$(head -n 1 "$dir/$name.log" | sed "s|.*$name.pcap: ||")"
 	rows=$((rows + 1))
 done <"$dir/table"
-[ $rows -ge 40 ] || die "only $rows captures"
+[ $rows -ge 50 ] || die "only $rows captures"
 
 echo "--- what has no frame"
 for file in /nonexistent "$dir"; do

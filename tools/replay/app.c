@@ -190,18 +190,19 @@ static int send_until(struct app *a, struct live *l, int64_t end)
 
 		if (bytes > CHUNK_BYTES)
 			bytes = CHUNK_BYTES;
-		if (a->flip >= l->host_sent && l->copy == 1 && l->plan->session->number == 1) {
-			if (a->flip == l->host_sent) {
+		if (l->flip_host >= l->host_sent) {
+			if (l->flip_host == l->host_sent) {
 				wrong = *at ^ 1;
 				at = &wrong;
 				bytes = 1;
-			} else if (bytes > a->flip - l->host_sent) {
-				bytes = a->flip - l->host_sent;
+			} else if (bytes > l->flip_host - l->host_sent) {
+				bytes = l->flip_host - l->host_sent;
 			}
 		}
 		n = ob_send(a->ch, l->conn, at, (size_t)bytes, 0);
 		if (n < 0)
 			return (int)n;
+		l->flipped |= n > 0 && l->flip_host == l->host_sent;
 		l->host_sent += n;
 	}
 	return 0;
@@ -233,20 +234,12 @@ static bool do_cue(struct app *a, struct live *l, const struct cue *q)
 	return e == 0;
 }
 
-// The captured application reset a connection of which this one is over, in order and completely: its
-// partner's last segments came in another order.
-static bool nothing_to_reset(const struct live *l)
-{
-	return l->host_closed && !l->dead && l->peer_closed && l->host_fin
-		&& l->cue + 1 == l->plan->n_cues && l->plan->cues[l->cue].kind == CUE_RESET;
-}
-
 uint64_t app_run(struct app *a, struct live *l, struct env *env)
 {
 	if (!l->conn || !l->connected || l->failed)
 		return UINT64_MAX;
 	read_all(a, l, env);
-	if (nothing_to_reset(l))
+	if (live_nothing_to_reset(l))
 		l->cue++;
 	while (!l->failed && !l->host_closed && l->conn && l->cue < l->plan->n_cues) {
 		const struct cue *q = &l->plan->cues[l->cue];

@@ -22,7 +22,6 @@ struct app {
 	uint16_t ports[APP_LISTENERS];
 	int n_listeners;
 	uint16_t port; // listen here in place of the captured port, 0: do not
-	int64_t flip; // this byte of the first session goes out wrong, -1: none
 	app_find find;
 	app_touch touch;
 	void *arg;

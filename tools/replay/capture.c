@@ -6,11 +6,35 @@
 #include <string.h>
 #include <unistd.h>
 
+#define CLOCK_STEP_NS 1000000000ull // by less, frames are out of order
+
+// A clock that is set back does not make time go back: it goes on from where it was, until a frame comes
+// whose own time is right again. What is merely out of order is the sessions' business.
+static uint64_t steady_time(struct notes *notes, struct capture_counts *c, uint64_t t_ns)
+{
+	uint64_t at_ns = t_ns + c->set_back_ns;
+
+	if (c->set_back_ns && t_ns >= c->last_ns) {
+		c->set_back_ns = 0;
+		at_ns = t_ns;
+	}
+	if (c->frames > 1 && at_ns + CLOCK_STEP_NS < c->last_ns) {
+		note(notes, NOTE_CLOCK, c->frames, "the clock goes back by %.3f s",
+			(double)(c->last_ns - at_ns) / 1e9);
+		c->set_back_ns += c->last_ns - at_ns;
+		at_ns = c->last_ns;
+	}
+	if (at_ns > c->last_ns)
+		c->last_ns = at_ns;
+	return at_ns;
+}
+
 static int frame_read(pcap_t *pcap, const struct pcap_pkthdr *h, const uint8_t *frame,
 	struct notes *notes, struct capture_counts *c, capture_fn fn, void *arg)
 {
 	// The file's precision is nanoseconds, whatever the field is called.
-	uint64_t t_ns = (uint64_t)h->ts.tv_sec * 1000000000 + (uint64_t)h->ts.tv_usec;
+	uint64_t t_ns = steady_time(
+		notes, c, (uint64_t)h->ts.tv_sec * 1000000000 + (uint64_t)h->ts.tv_usec);
 	struct packet p;
 
 	if (h->caplen > h->len) {
@@ -123,7 +147,10 @@ int capture_read(const char *path, struct notes *notes, struct capture_counts *c
 		counts->frames++;
 		e = frame_read(pcap, h, frame, notes, counts, fn, arg);
 	}
-	if (!e && got == PCAP_ERROR)
+	// libpcap reads files of one link type and one snap length only.
+	if (!e && got == PCAP_ERROR && !strncmp(pcap_geterr(pcap), "an interface has", 16))
+		note(notes, NOTE_INTERFACES, counts->frames + 1, "%s", pcap_geterr(pcap));
+	else if (!e && got == PCAP_ERROR)
 		note(notes, NOTE_FILE_BROKEN, counts->frames + 1, "%s", pcap_geterr(pcap));
 	pcap_close(pcap);
 	return e;

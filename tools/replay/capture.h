@@ -10,6 +10,8 @@ struct capture_counts {
 	uint64_t tcp_frames; // that could be read
 	uint64_t other_frames; // neither broken nor TCP
 	int snaplen_bytes;
+	uint64_t last_ns; // the time of the latest frame
+	uint64_t set_back_ns; // what the file's clock was set back by
 };
 
 // Called for each TCP segment, in the order of the file. `p` is valid during the call only.

@@ -11,6 +11,7 @@ void live_init(struct live *l, const struct plan *plan, uint32_t isn, uint32_t t
 	l->ours = &plan->session->flow[plan->side];
 	l->theirs = &plan->session->flow[!plan->side];
 	l->acked = l->snd_max = l->ack_sent = l->repair_end = SYN_OFFSET;
+	l->flip_host = l->flip_peer = -1;
 	l->engine_mss = 536;
 	l->rto_ns = LIVE_RTO_NS;
 	l->map = (struct live_map){.isn = isn,
@@ -112,6 +113,12 @@ bool live_complete(const struct live *l)
 	// The engine, too, has seen the last acknowledgement, or was told to forget the connection.
 	return l->host_closed || l->host_reset || l->ours->fin == NO_OFFSET
 		|| l->theirs->fin == NO_OFFSET;
+}
+
+bool live_nothing_to_reset(const struct live *l)
+{
+	return l->host_closed && !l->dead && l->peer_closed && l->host_fin
+		&& l->cue + 1 == l->plan->n_cues && l->plan->cues[l->cue].kind == CUE_RESET;
 }
 
 // What live_complete() misses when no step is left.

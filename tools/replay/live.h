@@ -61,6 +61,8 @@ struct live {
 	bool queued, started, opened, done;
 	bool failed;
 	char why[200]; // it failed
+	int64_t flip_host, flip_peer; // this byte goes out wrong, -1: none
+	bool flipped; // it has
 	uint64_t start_ns, lag_ns, due_ns;
 
 	// The peer.
@@ -112,6 +114,9 @@ bool live_check(struct live *l, const struct flow *f, int64_t off, const uint8_t
 	uint32_t bytes, const char *where);
 // When something of the file's time is due.
 uint64_t live_due(const struct live *l, const struct env *env, uint64_t t_ns);
+// What is left for the application to do is to reset a connection that is over, in order and completely:
+// in the capture its last segments came in another order.
+bool live_nothing_to_reset(const struct live *l);
 // Everything has been sent, has come and has been checked.
 bool live_complete(const struct live *l);
 // Something came that brings the session nearer to its end.

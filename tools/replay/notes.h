@@ -7,6 +7,10 @@
 // name in the JSON, what to do
 #define NOTES(X)                                                                                   \
 	X(FILE_BROKEN, "file_broken", "what is before it is replayed; capture again")              \
+	X(INTERFACES, "interfaces",                                                                \
+		"what is before it is replayed; capture on one interface, or write one of them "   \
+		"as pcap (tshark -Y frame.interface_id==0 -w, then editcap -F pcap -T ether)")     \
+	X(CLOCK, "clock_set_back", "replayed as if it had gone on from there")                     \
 	X(FRAME_BROKEN, "frame_broken", "left out")                                                \
 	X(FRAME_CUT, "frame_cut", "what is missing is made up; capture with tcpdump -s 0")         \
 	X(LINK_UNKNOWN, "link_unknown", "left out; capture on an Ethernet interface")              \
@@ -28,6 +32,9 @@
 	X(CONFLICT, "conflict", "the first copy is believed and sent")                             \
 	X(BEFORE_START, "before_start", "left out; it belongs to what was before the capture")     \
 	X(STRANGE, "strange_sequence", "left out; its numbers belong to no part of the session")   \
+	X(FAST_OPEN, "fast_open",                                                                  \
+		"sent behind the handshake as ordinary data; the engine has no TCP Fast Open")     \
+	X(PORTS, "too_many_ports", "not replayed; let the engine listen on one port with --port")  \
 	X(NO_END, "no_end", "the connection is aborted once everything has been checked")          \
 	X(AUTHENTICATED, "authenticated", "left out; TCP-MD5 and TCP-AO cannot be signed again")
 

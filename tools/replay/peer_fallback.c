@@ -111,11 +111,27 @@ static void send_ack_again(struct live *l, struct env *env)
 	peer_put(l, env, &o, l->snd_max, 0);
 }
 
-// Whether what has come and is not acknowledged may be, without a step of the file.
+// What the next step says has come had room in the window of the one that got it, whatever the file says of
+// windows: it can lack the ACK that opened this one, or the scale.
+static int64_t room_needed(const struct live *l)
+{
+	const struct step *st = peer_step(l);
+	int64_t total = flow_total(l->theirs);
+
+	if (l->wait == WAIT_END)
+		return total;
+	if (l->wait != WAIT_DATA || st->need == NO_OFFSET)
+		return NO_OFFSET;
+	return st->need < total ? st->need : total;
+}
+
+// Whether what has come and is not acknowledged may be, or a window be opened, without a step of the file.
 static bool may_acknowledge(const struct live *l)
 {
 	const struct step *st = peer_step(l);
 
+	if (room_needed(l) > l->map.edge)
+		return true;
 	if (l->map.received <= l->ack_sent || (l->wait != WAIT_END && l->wait != WAIT_DATA))
 		return false;
 	// What the peer says it has lost is not acknowledged.
@@ -133,6 +149,8 @@ static uint64_t ack_by_itself(struct live *l, struct env *env)
 	if (env->now_ns < at)
 		return at;
 	env->totals.fallback_acks++;
+	if (room_needed(l) > l->map.edge)
+		l->map.edge = room_needed(l);
 	if (more)
 		send_own_ack(l, env, l->snd_max);
 	else

@@ -49,6 +49,25 @@ static int plan_side(struct run *r, const struct session *c, enum side side)
 	return e;
 }
 
+// The engine listens on so many ports for one application and no more: the first of the file.
+static bool port_fits(struct run *r, const struct session *c)
+{
+	const struct flow *f = &c->flow[SERVER];
+	int i = 0;
+
+	while (i < r->n_ports && r->ports[i] != f->port)
+		i++;
+	if (r->opts->port || i < r->n_ports)
+		return true;
+	if (i == APP_LISTENERS) {
+		note(&r->notes, NOTE_PORTS, 0, "session %u: a server's port behind the first %d",
+			c->number, APP_LISTENERS);
+		return false;
+	}
+	r->ports[r->n_ports++] = f->port;
+	return true;
+}
+
 static int make_plans(struct run *r)
 {
 	int e = 0;
@@ -59,7 +78,7 @@ static int make_plans(struct run *r)
 	for (uint32_t i = 0; i < r->sessions.n && !e; i++) {
 		const struct session *c = &r->sessions.at[i];
 
-		if (!c->skipped && r->opts->sides & PLAY_CLIENT)
+		if (!c->skipped && r->opts->sides & PLAY_CLIENT && port_fits(r, c))
 			e = plan_side(r, c, CLIENT);
 		if (!e && !c->skipped && r->opts->sides & PLAY_SERVER)
 			e = plan_side(r, c, SERVER);
@@ -107,6 +126,32 @@ static int make_lives(struct run *r)
 	return 0;
 }
 
+// A byte that goes out wrong proves something only where it goes out.
+static int flip_check(
+	struct run *r, const char *who, const struct live *l, const struct flow *f, int64_t at)
+{
+	if (at < f->stream.len)
+		return 0;
+	snprintf(r->err, sizeof(r->err),
+		"--flip %s:%lld: that side of session %u, the first that is replayed, sends %lld "
+		"bytes",
+		who, (long long)at, l->plan->session->number, (long long)f->stream.len);
+	return -EINVAL;
+}
+
+// In the first of those that are replayed.
+static int make_flip(struct run *r)
+{
+	struct live *l = &r->lives[0];
+	int e = flip_check(r, "peer", l, l->ours, r->opts->flip_peer);
+
+	if (!e)
+		e = flip_check(r, "host", l, l->theirs, r->opts->flip_host);
+	l->flip_peer = r->opts->flip_peer;
+	l->flip_host = r->opts->flip_host;
+	return e;
+}
+
 int run_plan(struct run *r, const struct options *opts)
 {
 	int e;
@@ -128,6 +173,8 @@ int run_plan(struct run *r, const struct options *opts)
 	}
 	if (!e)
 		e = make_lives(r);
+	if (!e)
+		e = make_flip(r);
 	if (e == -ENOMEM)
 		snprintf(r->err, sizeof(r->err), "out of memory");
 	return e;

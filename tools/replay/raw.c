@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "tools/ctl/client.h"
+#include "tools/replay/quoted.h"
 #include "tools/replay/raw_file.h"
 #include "tools/replay/report.h"
 
@@ -227,7 +228,7 @@ static void report(const struct raw *w)
 
 	if (w->opts->json) {
 		printf("{\"file\": ");
-		report_quoted(stdout, w->opts->file);
+		quoted_print(stdout, w->opts->file);
 		printf(", \"mode\": \"raw\", \"frames\": %llu, \"left_out\": %llu, \"damaged\": "
 		       "%llu, \"seconds\": %.6f, \"pkts\": %llu, \"pkts_per_s\": %.0f, "
 		       "\"counters\": {",

@@ -1,6 +1,6 @@
 #include "tools/replay/report.h"
 
-#include <string.h>
+#include "tools/replay/quoted.h"
 
 enum {
 	FAILURES_MAX = 10, // told to people
@@ -112,22 +112,6 @@ void report_text(FILE *out, const struct run *r)
 	failures_text(out, r);
 }
 
-void report_quoted(FILE *out, const char *text)
-{
-	fputc('"', out);
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c == '"' || c == '\\')
-			fprintf(out, "\\%c", c);
-		else if (c < ' ' || c > '~')
-			fprintf(out, "\\u%04x", c);
-		else
-			fputc(c, out);
-	}
-	fputc('"', out);
-}
-
 static void notes_json(FILE *out, const struct notes *n)
 {
 	bool any = false;
@@ -138,7 +122,7 @@ static void notes_json(FILE *out, const struct notes *n)
 			continue;
 		fprintf(out, "%s{\"kind\": \"%s\", \"count\": %llu, \"frame\": %llu, \"text\": ",
 			any ? ", " : "", note_name(k), (ull)n->of[k].count, (ull)n->of[k].frame);
-		report_quoted(out, n->of[k].text);
+		quoted_print(out, n->of[k].text);
 		fputc('}', out);
 		any = true;
 	}
@@ -158,7 +142,7 @@ static void failures_json(FILE *out, const struct run *r)
 		fprintf(out, "%s{\"session\": %u, \"copy\": %u, \"side\": \"%s\", \"why\": ",
 			any ? ", " : "", l->plan->session->number, l->copy,
 			side_name(l->plan->side));
-		report_quoted(out, l->why);
+		quoted_print(out, l->why);
 		fputc('}', out);
 		any = true;
 	}
@@ -195,7 +179,7 @@ static void figures_json(FILE *out, const struct run *r)
 void report_json(FILE *out, const struct run *r)
 {
 	fprintf(out, "{\"file\": ");
-	report_quoted(out, r->opts->file);
+	quoted_print(out, r->opts->file);
 	fprintf(out,
 		", \"frames\": %llu, \"tcp_frames\": %llu, \"sessions\": %u, \"skipped\": %u"
 		", \"capture_s\": %.6f, \"side\": \"%s\", \"speed\": ",

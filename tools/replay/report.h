@@ -10,7 +10,5 @@ void report_text(FILE *out, const struct run *r);
 void report_json(FILE *out, const struct run *r);
 // What is in the file, session by session.
 void report_list(FILE *out, const struct run *r);
-// A JSON string, with its quotes.
-void report_quoted(FILE *out, const char *text);
 
 #endif

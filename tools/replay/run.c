@@ -56,11 +56,12 @@ static void send_frame(void *arg, const struct live *l, const struct out_seg *o,
 	struct run *r = arg;
 	struct wire_frame *f = wire_next(&r->wire);
 	uint32_t headers = build_headers_bytes(o);
-	int64_t flip = r->opts->flip_peer;
 
 	memcpy(f->at + headers, payload, bytes);
-	if (flip >= off && flip < off + bytes && l == &r->lives[0])
-		f->at[headers + (flip - off)] ^= 1;
+	if (l->flip_peer >= off && l->flip_peer < off + bytes) {
+		f->at[headers + (l->flip_peer - off)] ^= 1;
+		r->lives[l - r->lives].flipped = true;
+	}
 	f->bytes = build_frame(&l->path, o, ++ip_id, f->at, bytes);
 }
 
@@ -98,6 +99,8 @@ static void finish(struct run *r, struct live *l)
 	bool ended = l->dead || l->host_closed;
 
 	l->done = true;
+	if ((l->flip_host >= 0 || l->flip_peer >= 0) && !l->flipped)
+		live_fail(l, "the byte of --flip was not sent");
 	timers_set(&r->timers, l, UINT64_MAX);
 	opened(r, l);
 	if (l->failed) {
@@ -243,7 +246,8 @@ static int open_all(struct run *r)
 		return -EHOSTUNREACH;
 	}
 	r->app = (struct app){
-		.port = o->port, .flip = o->flip_host, .find = find, .touch = touch, .arg = r};
+
+		.port = o->port, .find = find, .touch = touch, .arg = r};
 	e = app_open(&r->app, o->socket, r->n_lives, r->err, sizeof(r->err));
 	for (uint32_t i = 0; i < r->n_lives && !e; i++) {
 		struct live *l = &r->lives[i];

@@ -15,6 +15,8 @@ struct run {
 	struct sessions sessions;
 	struct plan *plans;
 	uint32_t n_plans;
+	uint16_t ports[APP_LISTENERS]; // where the engine listens
+	int n_ports;
 	struct live *lives;
 	uint32_t n_lives;
 	struct live **by_port; // 65536, by the peer's port

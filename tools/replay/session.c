@@ -152,6 +152,12 @@ static struct session *session_new(struct sessions *s, const struct packet *p, e
 	return c;
 }
 
+// A server may acknowledge the data of a SYN with it, or some of them, or none.
+static bool answers_syn(const struct flow *f, uint32_t ack)
+{
+	return ack - (f->isn + 1) <= f->syn_bytes;
+}
+
 // Which session a segment belongs to, a new one if need be. Returns NULL and *err 0 when to none.
 static struct session *session_of(
 	struct sessions *s, const struct packet *p, enum side *side, int *err)
@@ -173,9 +179,9 @@ static struct session *session_of(
 			return c;
 		}
 		if (ack && *side == SERVER && !f->have_syn
-			&& (!o->have_isn || p->ack == o->isn + 1))
+			&& (!o->have_isn || answers_syn(o, p->ack)))
 			return c;
-		if (ack && *side == SERVER && p->ack == o->isn + 1)
+		if (ack && *side == SERVER && answers_syn(o, p->ack))
 			return NULL; // another answer to the same SYN
 		c = NULL; // the tuple is used again
 	}
@@ -194,6 +200,7 @@ static void learn_syn(struct flow *f, const struct packet *p)
 
 	f->have_isn = f->have_syn = true;
 	f->isn = p->seq;
+	f->syn_bytes = p->payload_bytes;
 	if ((o = packet_option(p->opts, p->n_opts, OPT_MSS, &n)) && n == 2)
 		f->mss = get16(o);
 	if ((o = packet_option(p->opts, p->n_opts, OPT_WSCALE, &n)) && n == 1)
@@ -245,6 +252,22 @@ static int learn_payload(
 		end += g->flags & TCP_SYN ? 0 : 1;
 	if (end > f->end)
 		f->end = end;
+	return 0;
+}
+
+// Data in a SYN are of the stream; the SYN that is replayed has none. Returns 0 or -ENOMEM.
+static int learn_syn_data(struct sessions *s, struct flow *f, struct seg *g, const struct packet *p)
+{
+	if (g->ack > 0)
+		g->ack = 0;
+	if (!g->len)
+		return 0;
+	note(s->notes, NOTE_FAST_OPEN, g->frame, "%u bytes of data in a SYN", g->len);
+	f->cut_bytes += g->len - p->have_bytes;
+	if (stream_put(&f->stream, 0, p->payload, p->have_bytes) < 0
+		|| stream_claim(&f->stream, g->len))
+		return -ENOMEM;
+	g->len = 0;
 	return 0;
 }
 
@@ -316,11 +339,6 @@ static bool seg_fits(struct sessions *s, const struct session *c, struct seg *g,
 	}
 	if (g->ack != NO_OFFSET && g->ack < SYN_OFFSET)
 		g->ack = SYN_OFFSET;
-	// Data in a SYN (TCP Fast Open) begins behind it.
-	if (g->flags & TCP_SYN && g->len) {
-		note(s->notes, NOTE_BEFORE_START, g->frame, "data in a SYN");
-		g->len = 0;
-	}
 	return true;
 }
 
@@ -373,6 +391,8 @@ int sessions_add(void *sessions, uint64_t frame, uint64_t t_ns, const struct pac
 		f->have_ts = true;
 		f->ts_first = get32(o);
 	}
+	if (p->flags & TCP_SYN && learn_syn_data(s, f, &g, p))
+		return -ENOMEM;
 	if (!missing_fits(s, c, &g, p))
 		return 0;
 	e = learn_payload(s, f, &g, p, skip);

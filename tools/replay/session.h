@@ -51,6 +51,7 @@ struct flow {
 	uint64_t segs; // in the file
 	uint64_t cut_bytes; // that a snap length took
 	uint64_t made_up; // bytes of the stream that are
+	uint32_t syn_bytes; // of payload that its SYN has (TCP Fast Open)
 	uint16_t mss; // offered, 0: not
 	int8_t wscale; // offered, -1: not
 	bool sack, ts; // offered

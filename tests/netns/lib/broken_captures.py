@@ -204,3 +204,35 @@ full += [said(0, 1, 65537, ACK, 4), said(1, 65537, 1, ACK | FIN, 4, b"", 1000),
          said(0, 1, 66538, ACK | FIN, 4), said(1, 66538, 2, ACK, 4)]
 table("window-used-up", 0, 1, [], pcap([Frame(end + i / 1000, d, len(d)) for i, d in enumerate(full)]),
       "r['checked']['peer_bytes'] >= 66536 and r['fallback']['acks'] > 0 and r['replay_s'] < 4")
+
+# Data in a SYN, acknowledged with it: the engine gets them behind its handshake.
+question = b"GET / fast\n"
+opened = [said(0, 0, 0, SYN, 65535, length=len(question)), said(1, 0, 12, SYN | ACK, 65535),
+          said(0, 12, 1, ACK, 65535), said(1, 1, 12, ACK | FIN, 65535, length=500),
+          said(0, 12, 502, ACK | FIN, 65535), said(1, 502, 13, ACK, 65535)]
+table("fast-open", 0, 2, ["fast_open"], pcap([Frame(end + i / 1000, d, len(d)) for i, d in enumerate(opened)]),
+      "r['checked']['host_bytes'] == 511 and r['checked']['peer_bytes'] >= 511", "--side both --speed max")
+
+# A clock that is set back for one frame, and for good.
+for name, wrong in ("frame", lambda n: n == 50), ("file", lambda n: n >= 50):
+    table(f"clock-back-{name}", 0, 1, ["clock_set_back"],
+          pcap([Frame(f.t - 100 if wrong(n) else f.t, f.data, f.length) for n, f in enumerate(frames)]),
+          "r['capture_s'] < 1 and r['replay_s'] < 4", "--speed 1")
+
+
+# More servers' ports than the engine listens on for one application, and fewer sessions than it has room for.
+def on_port(d, port, at):
+    return summed(patched(d, at, port.to_bytes(2, "big")))
+
+
+served = [(on_port(d, 20000 + i, 34 if n in (1, 3, 5) else 36)) for i in range(258) for n, d in enumerate(opened)]
+ports = pcap([Frame(end + i / 1e5, d, len(d)) for i, d in enumerate(served)])
+table("ports", 0, 256, ["fast_open", "too_many_ports"], ports, "r['connections'] == 256")
+table("one-port", 0, 258, ["fast_open"], ports, "r['connections'] == 258", "--speed max --port 7777")
+
+# --flip, in the first session that is replayed, or not at all.
+alone = elsewhere(0, 0)
+table("flip-behind", 1, 0, ["no_handshake"], pcap([Frame(frames[0].t, alone, len(alone))] + frames),
+      "r['failed'] == 1 and 'byte 3 of the server' in r['failures'][0]['why']", "--speed max --flip host:3")
+for side in "peer", "host":
+    table(f"flip-{side}", 2, 0, [], same, "True", f"--flip {side}:100011")

@@ -249,6 +249,35 @@ static void many_senders(void)
 	fix_free(f);
 }
 
+// TCP Fast Open: one session, whose SYN's data are the first of the stream. The segments say what they would
+// have said without it.
+static void data_in_a_syn(void)
+{
+	struct fix fix, *f = &fix;
+	const struct session *c;
+
+	for (uint32_t acked = 0; acked <= 11; acked += 11) {
+		fix_init(f);
+		C(.seq = (uint32_t)-1, .flags = TCP_SYN, .len = 11, .fill = 'q');
+		S(.seq = (uint32_t)-1, .ack = acked, .flags = TCP_SYN | TCP_ACK);
+		C(.seq = 11, .flags = TCP_ACK);
+		S(.ack = 11, .flags = TCP_ACK | TCP_FIN, .len = 20);
+		C(.seq = 11, .ack = 21, .flags = TCP_ACK | TCP_FIN);
+		S(.seq = 21, .ack = 12, .flags = TCP_ACK);
+		CU_ASSERT_FATAL(sessions_finish(&f->s) == 0 && f->s.n == 1);
+		c = &f->s.at[0];
+		CU_ASSERT(!c->skipped && c->n_segs == 6 && c->segs[0].len == 0);
+		CU_ASSERT(c->segs[1].ack == 0 && c->flow[CLIENT].fin == 11);
+		CU_ASSERT(c->flow[CLIENT].stream.len == 11 && c->flow[CLIENT].made_up == 0);
+		CU_ASSERT(c->flow[CLIENT].stream.data[10] == 'q');
+		CU_ASSERT(f->notes.of[NOTE_FAST_OPEN].count == 1);
+		CU_ASSERT(f->notes.of[NOTE_BEFORE_START].count + f->notes.of[NOTE_NO_SYN].count
+				+ f->notes.of[NOTE_UNSEEN].count
+			== 0);
+		fix_free(f);
+	}
+}
+
 void suite_session(void)
 {
 	CU_pSuite s = CU_add_suite("sessions", NULL, NULL);
@@ -262,6 +291,7 @@ void suite_session(void)
 	CU_add_test(s, "numbers that leap", leaps);
 	CU_add_test(s, "many sessions whose numbers leap", leaps_in_all);
 	CU_add_test(s, "much that is missing", much_missing);
+	CU_add_test(s, "data in a SYN", data_in_a_syn);
 	CU_add_test(s, "many senders", many_senders);
 	CU_add_test(s, "damaged and cut segments", damaged_and_cut);
 }
