@@ -93,10 +93,11 @@ static struct times read_times(const uint32_t *seconds, unsigned n, struct notes
 			1, 0, 2, [32] = 0x50, TCP_ACK};
 	struct capture_counts counts;
 	struct times t = {.n = 0};
+	const unsigned sum = 0x4500 + 40 + 0x4006 + 0x0a00 + 1;
 	char path[32], err[200];
 	size_t bytes = sizeof(head);
 
-	ip[10] = (uint8_t)(~(0x4500 + 40 + 0x4006 + 0x0a00 + 1) >> 8);
+	ip[10] = (0xffff - sum) >> 8;
 	ip[11] = (uint8_t) ~(0x4500 + 40 + 0x4006 + 0x0a00 + 1);
 	memcpy(file, head, sizeof(head));
 	for (unsigned i = 0; i < n; i++, bytes += 16 + sizeof(ip)) {
