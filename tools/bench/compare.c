@@ -16,9 +16,11 @@
 static const char *const verdicts[] = {[COMPARE_SAME] = "same",
 	[COMPARE_BETTER] = "better",
 	[COMPARE_WORSE] = "worse",
+	[COMPARE_MOVED] = "moved",
 	[COMPARE_FEW] = "too few values",
 	[COMPARE_GONE] = "gone",
-	[COMPARE_NEW] = "new"};
+	[COMPARE_NEW] = "new",
+	[COMPARE_UNIT] = "other unit"};
 
 int compare_less_is_better(const char *unit)
 {
@@ -28,6 +30,18 @@ int compare_less_is_better(const char *unit)
 		if (strcmp(unit, more[i]) == 0)
 			return false;
 	return strstr(unit, "/s") == NULL; // requests/s and the like
+}
+
+bool compare_is_neutral(const char *name)
+{
+	return strstr(name, ".pkts_per_turn") != NULL;
+}
+
+static enum compare_verdict moved(const struct compare_row *row, bool less)
+{
+	if (compare_is_neutral(row->name))
+		return COMPARE_MOVED;
+	return compare_less_is_better(row->unit) == less ? COMPARE_BETTER : COMPARE_WORSE;
 }
 
 void compare_values(struct compare_row *row, const double *a, size_t na, const double *b, size_t nb,
@@ -44,9 +58,7 @@ void compare_values(struct compare_row *row, const double *a, size_t na, const d
 		// No ratio: ranks alone decide.
 		if (na >= ENOUGH && nb >= ENOUGH)
 			row->verdict = row->a != row->b && row->p < P_MOVED
-				? (compare_less_is_better(row->unit) == (row->b < row->a)
-						? COMPARE_BETTER
-						: COMPARE_WORSE)
+				? moved(row, row->b < row->a)
 				: COMPARE_SAME;
 		return;
 	}
@@ -61,9 +73,7 @@ void compare_values(struct compare_row *row, const double *a, size_t na, const d
 	if (fabs(row->change) <= tolerance || (row->low <= 0 && row->high >= 0))
 		return;
 	if (apart || row->p < P_MOVED)
-		row->verdict = compare_less_is_better(row->unit) == (row->change < 0)
-			? COMPARE_BETTER
-			: COMPARE_WORSE;
+		row->verdict = moved(row, row->change < 0);
 }
 
 static const json_t *find(const json_t *figures, const char *name)
@@ -104,6 +114,15 @@ static bool row_make(struct compare_row *row, const json_t *a, const json_t *b, 
 	if (!row->name || !row->unit || na + nb == 0)
 		return false;
 	if (na && nb) {
+		const char *unit_b = json_string_value(json_object_get(b, "unit"));
+
+		if (!unit_b || strcmp(row->unit, unit_b)) {
+			row->unit_b = unit_b ? unit_b : "none";
+			row->verdict = COMPARE_UNIT;
+			row->a = stats_median(va, na);
+			row->b = stats_median(vb, nb);
+			return true;
+		}
 		compare_values(row, va, na, vb, nb, tolerance);
 		return true;
 	}
@@ -156,37 +175,85 @@ static json_t *load(const char *path)
 	return o;
 }
 
-// What makes the two runs hard to compare.
+static void differ(json_t *lines, const char *what, const json_t *x, const json_t *y)
+{
+	char *dx, *dy, line[400];
+
+	if ((!x && !y) || json_equal(x, y))
+		return;
+	dx = x ? json_dumps(x, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+	dy = y ? json_dumps(y, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+	snprintf(line, sizeof(line), "%s: %s, %s", what, dx ? dx : "none", dy ? dy : "none");
+	json_array_append_new(lines, json_string(line));
+	free(dx);
+	free(dy);
+}
+
+// What a suite writes among its settings and has measured itself, and how many values there are.
+static bool is_no_setting(const char *key)
+{
+	return !strcmp(key, "repeat") || !strcmp(key, "clock_cycles")
+		|| !strncmp(key, "open_s.", 7);
+}
+
+json_t *compare_differences(const json_t *a, const json_t *b)
+{
+	static const char *const same[][2] = {
+		{"machine", "cpu"}, {"machine", "cpus"}, {"build", "type"}, {"build", "compiler"}};
+	json_t *lines = json_array(), *all = json_object();
+	const json_t *sa = json_object_get(a, "settings"), *sb = json_object_get(b, "settings");
+	const char *key;
+	json_t *value;
+	char name[200];
+
+	differ(lines, "suite", json_object_get(a, "suite"), json_object_get(b, "suite"));
+	for (unsigned i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
+		snprintf(name, sizeof(name), "%s.%s", same[i][0], same[i][1]);
+		differ(lines, name, json_object_get(json_object_get(a, same[i][0]), same[i][1]),
+			json_object_get(json_object_get(b, same[i][0]), same[i][1]));
+	}
+	if (json_is_object(sa))
+		json_object_update(all, (json_t *)sa);
+	if (json_is_object(sb))
+		json_object_update(all, (json_t *)sb);
+	json_object_foreach(all, key, value)
+	{
+		snprintf(name, sizeof(name), "settings.%s", key);
+		if (!is_no_setting(key))
+			differ(lines, name, json_object_get(sa, key), json_object_get(sb, key));
+	}
+	json_decref(all);
+	return lines;
+}
+
 static void warn_different(const json_t *a, const json_t *b)
 {
-	static const char *const same[][2] = {{"machine", "cpu"}, {"machine", "cpus"},
-		{"build", "type"}, {"build", "compiler"}, {"settings", "seconds"}};
+	json_t *lines = compare_differences(a, b);
 
-	for (unsigned i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
-		const json_t *x = json_object_get(json_object_get(a, same[i][0]), same[i][1]);
-		const json_t *y = json_object_get(json_object_get(b, same[i][0]), same[i][1]);
-
-		if ((x || y) && !json_equal(x, y))
-			fprintf(stderr, "outboard-bench compare: the runs differ in %s.%s\n",
-				same[i][0], same[i][1]);
-	}
+	for (size_t i = 0; i < json_array_size(lines); i++)
+		fprintf(stderr, "outboard-bench compare: the runs differ in %s\n",
+			json_string_value(json_array_get(lines, i)));
+	json_decref(lines);
 	if (json_is_true(json_object_get(json_object_get(a, "machine"), "busy")))
 		fprintf(stderr, "outboard-bench compare: the machine was busy in the first run\n");
 	if (json_is_true(json_object_get(json_object_get(b, "machine"), "busy")))
 		fprintf(stderr, "outboard-bench compare: the machine was busy in the second run\n");
 }
 
-// A figure that one run lacks: there is nothing to compare its value with.
+// A figure that one run lacks, or has in another unit: there is nothing to compare its value with.
 static void print_single(const struct compare_row *r, int width)
 {
 	char a[16] = "-", b[16] = "-";
 
-	if (r->verdict == COMPARE_GONE)
+	if (r->verdict != COMPARE_NEW)
 		snprintf(a, sizeof(a), "%.4g", r->a);
-	else
+	if (r->verdict != COMPARE_GONE)
 		snprintf(b, sizeof(b), "%.4g", r->b);
-	printf("%-*s %10s %10s %8s  %-18s %7s  %s\n", width, r->name, a, b, "-", "-", "-",
+	printf("%-*s %10s %10s %8s  %-18s %7s  %s", width, r->name, a, b, "-", "-", "-",
 		verdicts[r->verdict]);
+	if (r->unit_b)
+		printf(": %s, %s", r->unit, r->unit_b);
+	printf("\n");
 }
 
 static void print_rows(const struct compare_row *rows, size_t n, bool all)
@@ -216,7 +283,7 @@ static void print_rows(const struct compare_row *rows, size_t n, bool all)
 	}
 	printf("%zu better, %zu worse, %zu the same", counts[COMPARE_BETTER], counts[COMPARE_WORSE],
 		counts[COMPARE_SAME]);
-	for (unsigned v = COMPARE_FEW; v <= COMPARE_NEW; v++)
+	for (unsigned v = COMPARE_MOVED; v <= COMPARE_UNIT; v++)
 		if (counts[v])
 			printf(", %zu %s", counts[v], verdicts[v]);
 	printf("\n");

@@ -3,20 +3,23 @@
 #define TOOLS_BENCH_COMPARE_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 enum compare_verdict {
 	COMPARE_SAME,
 	COMPARE_BETTER,
 	COMPARE_WORSE,
+	COMPARE_MOVED, // a figure that is neither cost nor gain
 	COMPARE_FEW,
 	COMPARE_GONE,
-	COMPARE_NEW
+	COMPARE_NEW,
+	COMPARE_UNIT // the two runs have it in other units
 };
 
 struct compare_row {
 	const char *name;
-	const char *unit;
+	const char *unit, *unit_b; // of the first run, and of the second where that is another
 	enum compare_verdict verdict;
 	double a, b; // medians
 	double change; // b / a - 1
@@ -35,6 +38,13 @@ void compare_values(struct compare_row *row, const double *a, size_t na, const d
 
 // Whether less of this unit is better: cycles, times and costs, but not rates.
 int compare_less_is_better(const char *unit);
+
+// Whether a change of this figure is neither better nor worse: it describes the load.
+bool compare_is_neutral(const char *name);
+
+// In what the runs differ that makes their figures hard to compare ("settings.depth: 64, 32"): one line a
+// string, to be freed with json_decref().
+json_t *compare_differences(const json_t *a, const json_t *b);
 
 // The rows of two reports, to be freed. Names point into the reports. NULL when either is none, with
 // a line in `err`.

@@ -17,8 +17,11 @@ import sys
 from captures import ACK, SYN, blocks, connections, read
 
 PEER = bytes([10, 77, 0, 200])
-# Times count from the connection's first segment, which can itself be late where CPUs are shared.
-EARLY, LATE = 0.02, 1
+# Times count from the connection's first segment, which can itself be late where CPUs are shared. What is late
+# makes all behind it late (gaps are kept), so that gaps tell a replay that keeps time from a machine that was
+# busy once: nine of ten are the file's by a few milliseconds, whatever happened to the tenth.
+EARLY, LATE = 0.02, 0.3
+GAP, GAPS = 0.005, 0.9
 
 
 def relative(connection, side, acks):
@@ -75,6 +78,11 @@ def split(keys, side):
     return len(keys) - len(rest), rest
 
 
+def off_gaps(want, have):
+    """By how much each pause between two segments is not the file's."""
+    return [abs((h1[1] - h0[1]) - (w1[1] - w0[1])) for w0, w1, h0, h1 in zip(want, want[1:], have, have[1:])]
+
+
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("file")
@@ -108,6 +116,8 @@ def main():
             for n, (w, h) in enumerate(zip(rest_w, rest_h), 1):
                 if not w[1] - EARLY < h[1] < w[1] + LATE:
                     sys.exit(f"connection {number}, segment {n}: after {h[1]:.4f} s, in the file {w[1]:.4f}")
+            if len(gaps := sorted(off_gaps(rest_w, rest_h))) and gaps[int(GAPS * (len(gaps) - 1))] > GAP:
+                sys.exit(f"connection {number}: gaps are off by {gaps[int(GAPS * (len(gaps) - 1))]:.4f} s and more")
     if exact and used != [o.copies] * len(want):
         sys.exit(f"sessions are on the wire {used} times")
     if not exact and extra != o.acks:

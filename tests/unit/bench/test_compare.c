@@ -99,9 +99,56 @@ static void test_reports(void)
 	json_decref(bad);
 }
 
+// Other units are said, not compared; what describes the load is neither better nor worse; and runs of other
+// settings are told apart from equal ones.
+static void test_no_comparison(void)
+{
+	const double less[] = {100, 101, 99, 100, 102}, more[] = {120, 119, 121, 122, 120};
+	struct compare_row row
+		= {.name = "core.echo.flows=64.pkts_per_turn.host=same", .unit = "packets"};
+	json_t *a = report("[{\"name\": \"x\", \"unit\": \"cycles\", \"values\": [5, 5, 5]}]");
+	json_t *b = report("[{\"name\": \"x\", \"unit\": \"rps\", \"values\": [5, 5, 5]}]");
+	struct compare_row *rows;
+	json_t *lines;
+	char err[128];
+	size_t n;
+
+	compare_values(&row, less, 5, more, 5, 0.03);
+	CU_ASSERT_EQUAL(row.verdict, COMPARE_MOVED);
+	compare_values(&row, more, 5, less, 5, 0.03);
+	CU_ASSERT_EQUAL(row.verdict, COMPARE_MOVED);
+	rows = compare_reports(a, b, 0.03, &n, err, sizeof(err));
+	CU_ASSERT_FATAL(rows != NULL && n == 1);
+	CU_ASSERT(rows[0].verdict == COMPARE_UNIT && strcmp(rows[0].unit_b, "rps") == 0);
+	free(rows);
+	lines = compare_differences(a, b);
+	CU_ASSERT_EQUAL(json_array_size(lines), 0);
+	json_decref(lines);
+	json_object_set_new(a, "suite", json_string("core"));
+	json_object_set_new(b, "suite", json_string("system"));
+	json_object_set_new(a, "settings",
+		json_pack("{s:i, s:s, s:i, s:f}", "depth", 64, "set", "", "repeat", 5, "open_s.x",
+			1.5));
+	json_object_set_new(b, "settings",
+		json_pack("{s:i, s:s, s:i, s:i}", "depth", 32, "set", "", "repeat", 9, "realtime",
+			1));
+	lines = compare_differences(a, b);
+	CU_ASSERT_EQUAL_FATAL(json_array_size(lines), 3);
+	CU_ASSERT_STRING_EQUAL(
+		json_string_value(json_array_get(lines, 0)), "suite: \"core\", \"system\"");
+	CU_ASSERT_STRING_EQUAL(
+		json_string_value(json_array_get(lines, 1)), "settings.depth: 64, 32");
+	CU_ASSERT_STRING_EQUAL(
+		json_string_value(json_array_get(lines, 2)), "settings.realtime: none, 1");
+	json_decref(lines);
+	json_decref(a);
+	json_decref(b);
+}
+
 int main(void)
 {
 	CU_TestInfo tests[] = {
+		{"what is no comparison", test_no_comparison},
 		{"what moved", test_moved},
 		{"noise", test_noise},
 		{"zeros", test_zero},
