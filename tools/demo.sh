@@ -9,7 +9,7 @@
 #   tools/demo.sh --keep   leaves it running and says how to reach it
 #   tools/demo.sh --down   ends what --keep left
 set -u
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "${BASH_SOURCE[0]%/*}/lib.sh"
 guard_signals "$@"
 OB_WHO=demo
 cd "$OB_ROOT" || exit 1

@@ -1,11 +1,18 @@
 # Functions that the scripts in tools/ and the tests in tests/netns/ share. Sourced, never run.
 # shellcheck shell=bash
 #
-# A script that sources this file gets a cleanup stack that runs on exit, SIGINT, SIGTERM and SIGHUP.
+# A script that sources this file has a cleanup stack that runs on exit, SIGINT, SIGTERM and SIGHUP.
 # Push what undoes a step before the step is taken: every undo here can be called when there is
 # nothing to undo.
 
-OB_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# Nothing forks before guard_signals(), which says why.
+OB_ROOT=$PWD
+case ${BASH_SOURCE[0]} in
+*/*) cd "${BASH_SOURCE[0]%/*}/.." || exit 1 ;;
+*) cd .. || exit 1 ;;
+esac
+ob_from=$OB_ROOT OB_ROOT=$PWD
+cd "$ob_from" || exit 1
 OB_BIN=${OB_BIN:-$OB_ROOT/build/bin}
 # What every namespace, instance and file of this run begins with; tools/test.sh hands down its own.
 OB_PREFIX=${OB_PREFIX:-ob$$}
@@ -45,8 +52,12 @@ ob_name() { printf '%s%s\n' "$OB_PREFIX" "${1:+-$1}"; }
 
 ob_cleanup_stack=()
 ob_running=
+ob_traps=
 # cleanup_push COMMAND ARGS...: to be run on exit, last pushed first.
-cleanup_push() { ob_cleanup_stack+=("$(printf '%q ' "$@")"); }
+cleanup_push() {
+	set_traps
+	ob_cleanup_stack+=("$(printf '%q ' "$@")")
+}
 
 ob_cleanup() {
 	local status=$? last
@@ -62,35 +73,46 @@ ob_cleanup() {
 	done
 	exit "$status"
 }
-trap ob_cleanup EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-trap 'exit 129' HUP
+# From when on there is something to undo.
+set_traps() {
+	[ -z "$ob_traps" ] || return 0
+	ob_traps=1
+	trap ob_cleanup EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+	trap 'exit 129' HUP
+}
 
 # guard_signals "$@": to be called first, with the script's arguments. bash forgets a SIGINT that comes
-# while a foreground command runs and that command survives, so the script goes on in a session of
-# its own, and this process does nothing but wait for it and hand signals to it, as SIGTERM, which
-# bash does not forget. Also when this process is killed, the script ends and cleans up.
+# while a foreground command or a $(...) runs and that command survives, so the script goes on in a
+# session of its own, and this process does nothing but wait for it and hand signals to it, as
+# SIGTERM, which bash does not forget. Also when this process is killed, the script ends and cleans up.
+#
+# No signal is lost on the way there: without a trap it ends this process, which runs no command in the
+# foreground and parses no $(...) while it has one (bash 5.2 cannot run a trap then). A trap only notes
+# it. As a `wait` that begins just after the signal came is not ended by it, each has an end of its own.
 guard_signals() {
-	local child status got=
-	[ "${OB_GUARDED:-}" = "$PPID" ] && return 0
-	OB_GUARDED=$$ env --default-signal=INT,QUIT setpriv --pdeathsig TERM setsid "$0" "$@" </dev/null &
-	child=$!
-	trap - EXIT
+	local child tick status got=''
+	if [ "${OB_GUARDED:-}" = "$PPID" ]; then
+		set_traps
+		return 0
+	fi
 	trap 'got=130' INT
 	trap 'got=143' TERM
 	trap 'got=129' HUP
-	while :; do
-		# The wait ends when a signal comes, too.
-		wait "$child"
-		status=$?
-		pid_gone "$child" && break
-		# More than once: bash 5.2 fails to run a trap inside of some command substitutions.
-		until [ -z "$got" ] || pid_gone "$child"; do
-			kill -TERM "$child" 2>/dev/null
-			sleep 0.2
-		done
-	done
+	OB_GUARDED=$$ env --default-signal=INT,QUIT setpriv --pdeathsig TERM setsid "$0" "$@" </dev/null &
+	child=$!
+	until pid_gone "$child"; do
+		# Until it is gone: a child that has just been made may forget it, too.
+		[ -z "$got" ] || kill -TERM "$child"
+		sleep 0.5 &
+		tick=$!
+		wait -n "$child" "$tick"
+		kill -KILL "$tick"
+		wait "$tick"
+	done 2>/dev/null
+	wait "$child"
+	status=$?
 	# Unless it was done already, it ended because of the signal.
 	[ -n "$got" ] && [ $status -ne 0 ] && status=$got
 	exit "$status"
@@ -118,6 +140,14 @@ pid_gone() {
 pids_gone() {
 	local pid
 	for pid in "$@"; do pid_gone "$pid" || return 1; done
+}
+# takes_sigint PID SCRIPT: it is the script by now, and no more the bash that starts it, which has its
+# background commands ignore SIGINT.
+takes_sigint() {
+	local ignored
+	grep -zqxF "$2" "/proc/$1/cmdline" 2>/dev/null || return 1
+	ignored=$(sed -n 's/^SigIgn:[[:space:]]*//p' "/proc/$1/status" 2>/dev/null)
+	[ -n "$ignored" ] && (((0x$ignored & 2) == 0))
 }
 group_gone() { ! pgrep -g "$1" -r R,S,D,T,t >/dev/null 2>&1; }
 
@@ -150,6 +180,7 @@ kill_group() {
 # run COMMAND ARGS...: like calling it, except that a signal to this script alone ends it at once.
 run() {
 	local status
+	set_traps
 	env --default-signal=INT,QUIT setsid "$@" &
 	ob_running=$!
 	wait "$ob_running"
@@ -161,6 +192,7 @@ run() {
 # run_quiet: without its output. A redirection of run itself would hold for the cleanup as well.
 run_quiet() {
 	local status
+	set_traps
 	env --default-signal=INT,QUIT setsid "$@" >/dev/null &
 	ob_running=$!
 	wait "$ob_running"

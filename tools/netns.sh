@@ -13,7 +13,7 @@
 # With --wire tap the engine makes the interface eng0 itself; after it has, "join" moves the
 # kernel's side of it to NAME-peer as peer0.
 set -u
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "${BASH_SOURCE[0]%/*}/lib.sh"
 OB_WHO=netns
 
 eng_mac=02:0b:0a:4d:00:01

@@ -7,7 +7,7 @@
 # A later file of the same suite takes the place of an earlier one. To make one:
 #   build/bin/outboard-bench system --json >system.json
 set -u
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "${BASH_SOURCE[0]%/*}/lib.sh"
 guard_signals "$@"
 OB_WHO=report
 

@@ -3,7 +3,7 @@
 # missing, reserves 2 MB hugepages and mounts hugetlbfs. Can be run again at any time; it takes
 # nothing away. --minimal leaves out what only the tests need.
 set -u
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "${BASH_SOURCE[0]%/*}/lib.sh"
 guard_signals "$@"
 OB_WHO=setup
 

@@ -13,7 +13,7 @@
 #
 # Logs: build/test-logs/. Last line: N passed, N failed[, N skipped]. Exit status 1 on any failure.
 set -u
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "${BASH_SOURCE[0]%/*}/lib.sh"
 guard_signals "$@"
 OB_WHO=test
 cd "$OB_ROOT" || exit 1

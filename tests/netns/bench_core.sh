@@ -4,7 +4,7 @@
 # timeout: 240
 # quick
 set -u
-. "$(dirname "${BASH_SOURCE[0]}")/../../tools/lib.sh"
+. "${BASH_SOURCE[0]%/*}/../../tools/lib.sh"
 guard_signals "$@"
 require_root
 [ "$(nproc)" -ge 2 ] || skip "two CPUs are needed"

@@ -4,7 +4,7 @@
 # made into a report. A run that is interrupted leaves nothing.
 # timeout: 240
 set -u
-. "$(dirname "$0")/../../tools/lib.sh"
+. "${0%/*}/../../tools/lib.sh"
 require_root
 export OB_PREFIX
 # The programs that measure leave what they hold to their end.

@@ -11,7 +11,7 @@
 # way), OB_K, OB_QUEUE (packets) and OB_BYTES (a run) set another path, for machines that keep up with it.
 # timeout: 120
 set -u
-. "$(dirname "$0")/../../tools/lib.sh"
+. "${0%/*}/../../tools/lib.sh"
 guard_signals "$@"
 require_root
 ob_load=$OB_BIN/../host_lib/examples/ob-load

@@ -5,7 +5,7 @@
 #
 # timeout: 240
 set -u
-. "$(dirname "$0")/../../tools/lib.sh"
+. "${0%/*}/../../tools/lib.sh"
 guard_signals "$@"
 require_root
 cd "$OB_ROOT" || exit 1

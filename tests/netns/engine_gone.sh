@@ -9,7 +9,7 @@
 #
 # timeout: 180
 set -u
-. "$(dirname "$0")/lib2/common.sh"
+. "${0%/*}/lib2/common.sh"
 net_up gone
 extra=$'[neighbours]\n10.77.0.50 = 02:0b:0a:4d:00:02' # takes frames, and says nothing
 in_back "$dir/listen" listen 100

@@ -8,7 +8,7 @@
 #                                                   10.77.0.99: nobody, not even ARP
 # timeout: 120
 set -u
-. "$(dirname "$0")/lib2/common.sh"
+. "${0%/*}/lib2/common.sh"
 net_up errors
 # The kernel takes frames for this address and, as it does not forward, drops them.
 extra=$'[neighbours]\n10.77.0.50 = 02:0b:0a:4d:00:02'

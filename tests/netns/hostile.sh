@@ -8,7 +8,7 @@
 #
 # timeout: 240
 set -u
-. "$(dirname "$0")/lib2/common.sh"
+. "${0%/*}/lib2/common.sh"
 seconds=${OB_SECONDS:-10}
 net_up hostile
 engine_up limits.hosts=4 limits.host_mb=256 limits.host_conns=100000 tcp.syn_retries=1 tcp.init_rto_us=200000 \

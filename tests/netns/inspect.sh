@@ -12,7 +12,7 @@
 #
 # timeout: 240
 set -u
-. "$(dirname "$0")/../../tools/lib.sh"
+. "${0%/*}/../../tools/lib.sh"
 guard_signals "$@"
 require_root
 command -v dpdk-dumpcap >/dev/null && command -v tcpdump >/dev/null ||

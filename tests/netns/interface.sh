@@ -8,7 +8,7 @@
 # timeout: 120
 # sanitized
 set -u
-. "$(dirname "$0")/lib2/common.sh"
+. "${0%/*}/lib2/common.sh"
 net_up iface
 engine_up
 said() { grep -q "$1" "$ENGINE_LOG"; }

@@ -8,7 +8,7 @@
 # time-out, neither before.
 # timeout: 90
 set -u
-. "$(dirname "$0")/../../tools/lib.sh"
+. "${0%/*}/../../tools/lib.sh"
 guard_signals "$@"
 require_root
 . "$OB_ROOT/tests/netns/lib/load.sh"

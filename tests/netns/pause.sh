@@ -7,7 +7,7 @@
 # OB_PAUSE=S: S seconds in place of 10.
 # timeout: 240
 set -u
-. "$(dirname "$0")/../../tools/lib.sh"
+. "${0%/*}/../../tools/lib.sh"
 guard_signals "$@"
 require_root
 . "$OB_ROOT/tests/netns/lib/load.sh"

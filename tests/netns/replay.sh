@@ -6,7 +6,7 @@
 #
 # timeout: 240
 set -u
-. "$(dirname "$0")/../../tools/lib.sh"
+. "${0%/*}/../../tools/lib.sh"
 . "$OB_ROOT/tests/netns/lib/replay.sh"
 require_root
 replay_up replay

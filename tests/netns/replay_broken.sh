@@ -8,7 +8,7 @@
 # quick
 # sanitized
 set -u
-. "$(dirname "$0")/../../tools/lib.sh"
+. "${0%/*}/../../tools/lib.sh"
 . "$OB_ROOT/tests/netns/lib/replay.sh"
 require_root
 replay_up replaybroken

@@ -7,7 +7,7 @@
 # timeout: 120
 # quick
 set -u
-. "$(dirname "$0")/../../tools/lib.sh"
+. "${0%/*}/../../tools/lib.sh"
 . "$OB_ROOT/tests/netns/lib/replay.sh"
 require_root
 [ -f "$http_pcap" ] || skip "no $http_pcap: python3-dpkt with its documentation (tools/setup.sh)"

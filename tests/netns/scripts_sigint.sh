@@ -6,7 +6,7 @@
 #
 # timeout: 400
 set -u
-. "$(dirname "$0")/../../tools/lib.sh"
+. "${0%/*}/../../tools/lib.sh"
 guard_signals "$@"
 require_root
 cd "$OB_ROOT" || exit 1
@@ -41,6 +41,7 @@ interrupt() {
 	pages_before=$(huge_free)
 	env --default-signal=INT,QUIT "OB_TAG_$tag=1" OB_PREFIX="$OB_PREFIX-int" "$@" >"$log" 2>&1 &
 	script=$!
+	wait_for 5 takes_sigint "$script" "$1" || die "$*: SIGINT is still ignored"
 	wait_for 60 reached "$when" "$script" || die "$*: never got to: $when"
 	pid_gone "$script" && {
 		tail -n 20 "$log"

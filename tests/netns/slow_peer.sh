@@ -9,7 +9,7 @@
 #
 # timeout: 90
 set -u
-. "$(dirname "$0")/lib2/common.sh"
+. "${0%/*}/lib2/common.sh"
 SLOW=80
 
 net_up slow

@@ -9,7 +9,7 @@
 #
 # timeout: 150
 set -u
-. "$(dirname "$0")/lib2/common.sh"
+. "${0%/*}/lib2/common.sh"
 N=$(ob_name sparse)
 dir=$(mktemp -d)
 chmod 755 "$dir"

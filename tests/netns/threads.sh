@@ -6,7 +6,7 @@
 #
 # timeout: 120
 set -u
-. "$(dirname "$0")/../../tools/lib.sh"
+. "${0%/*}/../../tools/lib.sh"
 guard_signals "$@"
 require_root
 . "$OB_ROOT/tests/netns/lib/load.sh"

@@ -9,7 +9,7 @@
 #
 # timeout: 240
 set -u
-. "$(dirname "$0")/lib2/common.sh"
+. "${0%/*}/lib2/common.sh"
 rounds=${OB_ROUNDS:-20}
 net_up two
 engine_up tcp.msl2_ms=1000

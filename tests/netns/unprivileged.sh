@@ -7,7 +7,7 @@
 #
 # timeout: 120
 set -u
-. "$(dirname "$0")/lib2/common.sh"
+. "${0%/*}/lib2/common.sh"
 command -v setpriv >/dev/null || skip "needs setpriv"
 net_up unpriv
 # Where anyone can reach them.

@@ -7,7 +7,7 @@
 # timeout: 180
 # quick
 set -u
-. "$(dirname "$0")/../../tools/lib.sh"
+. "${0%/*}/../../tools/lib.sh"
 guard_signals "$@"
 require_root
 N=$(ob_name wire)

@@ -6,7 +6,7 @@
 #
 # timeout: 90
 set -u
-. "$(dirname "$0")/../netns/lib2/common.sh"
+. "${0%/*}/../netns/lib2/common.sh"
 net_up orphan
 engine_up tcp.max_rto_us=1000000 tcp.orphan_retries=3 tcp.fin_wait2_ms=1000
 cat >"$dir/silent.py" <<'PY'

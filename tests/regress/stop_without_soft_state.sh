@@ -6,7 +6,7 @@
 #
 # timeout: 90
 set -u
-. "$(dirname "$0")/../netns/lib2/common.sh"
+. "${0%/*}/../netns/lib2/common.sh"
 net_up stop
 engine_up limits.soft=16 limits.conns=1000
 ready "$dir/echod" "$OB_BIN/ob-echod" --socket "$ENGINE_SOCKET" --addr $OB_ADDR --port 7

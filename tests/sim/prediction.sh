@@ -6,7 +6,7 @@
 #   prediction.sh --full     also 0.01 % and 0.001 %, 1,000 losses: writes docs/prediction.*
 # timeout: 120
 set -u
-. "$(dirname "${BASH_SOURCE[0]}")/../../tools/lib.sh"
+. "${BASH_SOURCE[0]%/*}/../../tools/lib.sh"
 predict=${OB_BIN:-$OB_ROOT/build/bin}/outboard-predict
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -12,7 +12,7 @@
 #   tools/bench/goodput.sh [--bytes N] [--repeat N] [--row "SACK TIMESTAMPS ECN"]... [--path "OPTIONS of outboard-wire"]
 #                          [--each yes]: the rate of each transfer too
 set -u
-. "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+. "${BASH_SOURCE[0]%/*}/../lib.sh"
 guard_signals "$@"
 require_root
 . "$OB_ROOT/tests/netns/lib/load.sh"

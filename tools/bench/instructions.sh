@@ -7,7 +7,7 @@
 # FIGURE: a figure of outboard-bench core with the host on the engine's CPU, for example
 # core.echo.flows=64.cycles_per_op.csum=sw.host=same. --top: the functions that take the most.
 set -u
-. "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+. "${BASH_SOURCE[0]%/*}/../lib.sh"
 OB_WHO=instructions
 ops=20000 top=0 figure=
 

@@ -15,7 +15,7 @@
 #
 #   bench-server on the host library --- outboard-engine ===memif=== bench-peer
 set -u
-. "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+. "${BASH_SOURCE[0]%/*}/../lib.sh"
 guard_signals "$@"
 OB_WHO=system
 require_root

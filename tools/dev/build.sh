@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes build/, the release build that the scripts use, or brings it up to date.
 set -u
-. "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+. "${BASH_SOURCE[0]%/*}/../lib.sh"
 OB_WHO=build
 cd "$OB_ROOT" || exit 1
 if [ ! -f build/build.ninja ]; then

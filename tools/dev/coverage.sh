@@ -7,7 +7,7 @@
 # simulator, always the same ones, and prints what of each file ran, and the total. Exit status 1 when
 # the total is below PERCENT (90). --missing also prints the lines that did not run. gcov comes with gcc.
 set -u
-. "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+. "${BASH_SOURCE[0]%/*}/../lib.sh"
 OB_WHO=coverage
 cd "$OB_ROOT" || exit 1
 

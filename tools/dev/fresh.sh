@@ -7,7 +7,7 @@
 # --full runs all tests in place of tools/test.sh --quick. The chroot has a mount, a process and an IPC
 # namespace of its own, so that nothing of it survives, however it ends.
 set -u
-. "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+. "${BASH_SOURCE[0]%/*}/../lib.sh"
 [ "${1:-}" = --inside ] || guard_signals "$@"
 OB_WHO=fresh
 suite=bookworm

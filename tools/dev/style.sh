@@ -5,7 +5,7 @@
 #   style.sh CHECK              one of them; exit status 1 with what was found, 77 when it cannot run
 #   style.sh CHECK CHECK...     each of them, by name; exit status 1 when any found something or cannot run
 set -u
-. "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+. "${BASH_SOURCE[0]%/*}/../lib.sh"
 cd "$OB_ROOT" || exit 1
 
 quick=(format layers layers-self-test shell-syntax python-syntax docs cppcheck)

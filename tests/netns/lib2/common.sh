@@ -1,6 +1,6 @@
 # What the tests of hosts, errors and bad input share. Sourced, never run.
 # shellcheck shell=bash
-. "$(dirname "${BASH_SOURCE[0]}")/../../../tools/lib.sh"
+. "${BASH_SOURCE[0]%/*}/../../../tools/lib.sh"
 guard_signals "$@"
 require_root
 LIB2=$OB_ROOT/tests/netns/lib2
