@@ -18,6 +18,7 @@
 #include "engine/core.h"
 #include "engine/hostif/control.h"
 #include "engine/hostif/fault.h"
+#include "engine/hostif/fds.h"
 #include "engine/hostif/inspect.h"
 #include "engine/hostif/pdump.h"
 #include "engine/hostif/telemetry.h"
@@ -64,6 +65,7 @@ static int engine_open(struct engine *e)
 	struct config *cfg = &e->cfg;
 	int rc;
 
+	fds_raise(cfg);
 	rc = state_create(&e->st, cfg, false, rte_rdtsc(), rte_get_tsc_hz(), e->err, ERR_BYTES);
 	if (rc)
 		return fail(e, "state segment");

@@ -18,6 +18,7 @@
 
 #include "engine/base/log.h"
 #include "engine/hostif/fault.h"
+#include "engine/hostif/holes.h"
 #include "engine/hostif/user.h"
 #include "engine/tcp/settings.h"
 
@@ -59,6 +60,10 @@ static int check_memory(struct control_host *host, const struct ob_seg_layout *l
 	if (st.st_size < 0 || (uint64_t)st.st_size != l->seg_bytes)
 		return REFUSE(-EINVAL, "the segment has %ld bytes, its layout %lu",
 			(long)st.st_size, (unsigned long)l->seg_bytes);
+	// st_blocks counts units of 512 bytes whatever the pages are.
+	if ((uint64_t)st.st_blocks < l->seg_bytes / 512)
+		return REFUSE(-EINVAL, "the segment is not allocated: %lu of its %lu bytes are",
+			(unsigned long)st.st_blocks * 512, (unsigned long)l->seg_bytes);
 	host->huge = fs.f_type == HUGETLBFS_MAGIC;
 	host->page_bytes = host->huge ? (uint64_t)fs.f_bsize : (uint64_t)getpagesize();
 	if (l->seg_bytes % host->page_bytes)
@@ -184,6 +189,9 @@ static int make_chan(struct control *c, struct control_host *host, uint32_t i)
 		return -errno;
 	ch->bell = pair[0];
 	host->bells[i] = pair[1];
+	// The lowest free number is the one that is given out.
+	if ((uint32_t)pair[1] >= c->max_host_fd)
+		return -EMFILE;
 	return epoll_ctl(c->h->epoll_fd, EPOLL_CTL_ADD, ch->bell, &e) ? -errno : 0;
 }
 
@@ -244,18 +252,20 @@ int attach_prepare(struct control *c, struct control_host *host, uint32_t index,
 			*p = '?';
 	memcpy(host->token, m->token, sizeof(host->token));
 	host->bytes = l->seg_bytes;
-	host->base
-		= mmap(NULL, host->bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
-	if (host->base == MAP_FAILED) {
-		rc = -errno;
-		host->base = NULL;
+	rc = holes_map(c->holes_fd, fd, host->bytes, &host->base);
+	if (rc == -EFAULT)
+		return REFUSE(-EINVAL, "the segment is not allocated in full");
+	if (rc)
 		return REFUSE(rc, "the segment cannot be mapped: %s", strerror(-rc));
-	}
 	madvise(host->base, host->bytes, MADV_DONTDUMP);
 	bind_node(c, host);
 	rc = make_core(c, host, index, l);
 	if (rc) {
 		attach_undo(c, host);
+		if (rc == -EMFILE) {
+			__atomic_fetch_add(&c->h->cnt->host_no_fds, 1, __ATOMIC_RELAXED);
+			return REFUSE(rc, "the engine has too few descriptors left (ulimit -n)");
+		}
 		return REFUSE(rc, "the engine cannot take one more host: %s", strerror(-rc));
 	}
 	dma_map(c, host);

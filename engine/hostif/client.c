@@ -1,6 +1,8 @@
 #include "engine/hostif/client.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "engine/hostif/attach.h"
@@ -77,6 +79,20 @@ static bool client_evict(struct control *c, uid_t comer)
 	return true;
 }
 
+// No descriptor is left: whoever waits to be accepted would stay readable, and this thread would do
+// nothing else. It is accepted with the spare one, and closed: it can come again.
+static void client_turn_away(struct control *c)
+{
+	int fd;
+
+	__atomic_fetch_add(&c->h->cnt->client_no_fd, 1, __ATOMIC_RELAXED);
+	close(c->spare_fd);
+	fd = accept4(c->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd >= 0)
+		close(fd);
+	c->spare_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+}
+
 bool client_accept(struct control *c)
 {
 	int fd = accept4(c->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -84,8 +100,11 @@ bool client_accept(struct control *c)
 	socklen_t bytes = sizeof(struct ucred);
 	bool evicted = false;
 
-	if (fd < 0)
+	if (fd < 0) {
+		if (errno == EMFILE || errno == ENFILE)
+			client_turn_away(c);
 		return false;
+	}
 	if (!k || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &k->cred, &bytes))
 		goto err;
 	if (c->n_clients == c->max_clients) {

@@ -12,6 +12,8 @@
 #include "engine/base/log.h"
 #include "engine/hostif/attach.h"
 #include "engine/hostif/client.h"
+#include "engine/hostif/fds.h"
+#include "engine/hostif/holes.h"
 #include "engine/hostif/socket.h"
 
 #define SPARE_CLIENTS 64u // beside the hosts: those that ask
@@ -42,6 +44,8 @@ int control_init(struct control *c, const struct config *cfg, struct hostif *h,
 		.listen_fd = -1,
 		.epoll_fd = -1,
 		.stop_fd = -1,
+		.holes_fd = -1,
+		.spare_fd = -1,
 		.max_clients = h->n_hosts + SPARE_CLIENTS};
 	n = path ? snprintf(c->path, sizeof(c->path), "%s", path)
 		 : snprintf(c->path, sizeof(c->path), "%s/%s.sock", OB_SOCKET_DIR,
@@ -60,9 +64,16 @@ int control_init(struct control *c, const struct config *cfg, struct hostif *h,
 	c->hosts = calloc(h->n_hosts, sizeof(*c->hosts));
 	c->page = malloc(OB_CTL_PAGE_BYTES);
 	c->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	c->spare_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	c->max_host_fd = fds_limit() - fds_reserved(c);
+	c->holes_fd = holes_open();
+	if (c->holes_fd < 0)
+		log_warn("holes in the memory of hosts are filled with the engine's (no "
+			 "userfaultfd: %s)",
+			strerror(-c->holes_fd));
 	c->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (c->clients && c->counted && c->hosts && c->page && c->stop_fd >= 0 && c->epoll_fd >= 0
-		&& control_watch(c, c->listen_fd, ON_LISTEN) == 0
+		&& c->spare_fd >= 0 && control_watch(c, c->listen_fd, ON_LISTEN) == 0
 		&& control_watch(c, c->stop_fd, ON_STOP) == 0
 		&& control_watch(c, h->reply_fd, ON_REPLY) == 0)
 		return 0;
@@ -99,6 +110,10 @@ void control_fini(struct control *c)
 		close(c->stop_fd);
 	if (c->epoll_fd >= 0)
 		close(c->epoll_fd);
+	if (c->holes_fd >= 0)
+		close(c->holes_fd);
+	if (c->spare_fd >= 0)
+		close(c->spare_fd);
 	free(c->clients);
 	free(c->counted);
 	free(c->hosts);
@@ -107,7 +122,7 @@ void control_fini(struct control *c)
 	c->counted = NULL;
 	c->hosts = NULL;
 	c->page = NULL;
-	c->listen_fd = c->stop_fd = c->epoll_fd = -1;
+	c->listen_fd = c->stop_fd = c->epoll_fd = c->holes_fd = c->spare_fd = -1;
 }
 
 static struct ob_msg_hdr header(enum ob_msg_type type)

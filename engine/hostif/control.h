@@ -30,6 +30,9 @@ struct control {
 	int listen_fd;
 	int epoll_fd;
 	int stop_fd;
+	int holes_fd; // holes.h; negative when the kernel has no such thing
+	int spare_fd; // given up for a moment when there is no other descriptor
+	uint32_t max_host_fd; // doorbells of hosts are below: the rest is for those that ask
 	uint32_t next_id; // of hosts
 	uint32_t next_serial; // of clients
 	uint32_t n_clients;

@@ -26,7 +26,8 @@ int peer_memfd(uint64_t bytes, int seals)
 {
 	int fd = memfd_create("unit", MFD_ALLOW_SEALING | MFD_CLOEXEC);
 
-	CU_ASSERT_FATAL(fd >= 0 && ftruncate(fd, (off_t)bytes) == 0);
+	CU_ASSERT_FATAL(fd >= 0 && ftruncate(fd, (off_t)bytes) == 0
+		&& fallocate(fd, 0, 0, (off_t)bytes) == 0);
 	CU_ASSERT_FATAL(seals == 0 || fcntl(fd, F_ADD_SEALS, seals) == 0);
 	return fd;
 }

@@ -102,6 +102,16 @@ static void refuse_memory(int fd, int error, const char *reason)
 	world_close(&w);
 }
 
+// One whose host has not paid for all of it.
+static int punched(uint64_t bytes, uint64_t at, uint64_t n)
+{
+	int fd = peer_memfd(bytes, PEER_SEALS);
+
+	CU_ASSERT_EQUAL(
+		fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)at, (off_t)n), 0);
+	return fd;
+}
+
 static void test_memory(void)
 {
 	uint64_t bytes = peer_layout(2, 4).seg_bytes;
@@ -112,6 +122,8 @@ static void test_memory(void)
 	refuse_memory(peer_memfd(bytes, F_SEAL_SHRINK), -EPERM, "sealed");
 	refuse_memory(peer_memfd(bytes, F_SEAL_GROW), -EPERM, "sealed");
 	refuse_memory(peer_memfd(bytes, PEER_SEALS | F_SEAL_WRITE), -EPERM, "writing");
+	refuse_memory(punched(bytes, 0, bytes), -EINVAL, "0 of its");
+	refuse_memory(punched(bytes, bytes - 4096, 4096), -EINVAL, "not allocated");
 	refuse_memory(peer_memfd(bytes - 4096, PEER_SEALS), -EINVAL, "bytes, its layout");
 	refuse_memory(peer_memfd(bytes + 4096, PEER_SEALS), -EINVAL, "bytes, its layout");
 	CU_ASSERT_EQUAL(ftruncate(file, (off_t)bytes), 0);
