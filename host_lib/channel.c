@@ -35,7 +35,8 @@ static int divide(struct ob_channel *ch, const struct ob_seg_layout *l)
 	ch->n_listeners = OB_MAX_LISTENERS / l->n_channels;
 	ch->listener_base = ch->n_listeners * ch->index;
 	ch->listeners = calloc(ch->n_listeners, sizeof(*ch->listeners));
-	if (!ch->free_slots || !ch->listeners)
+	ch->owned = calloc(ch->n_slots / 64 + 1, sizeof(*ch->owned));
+	if (!ch->free_slots || !ch->listeners || !ch->owned)
 		return -ENOMEM;
 	ch->max_tx_blocks = (atomic_load_explicit(&ch->hdr->max_sends, memory_order_relaxed)
 				    + l->n_channels - 1)
@@ -82,6 +83,7 @@ void channel_free(struct ob_channel *ch)
 	free(ch->nodes);
 	free(ch->waiters);
 	free(ch->free_slots);
+	free(ch->owned);
 	free(ch->listeners);
 	free(ch->sets);
 }
@@ -101,19 +103,6 @@ int ob_channel_open(struct ob_host *host, struct ob_channel **ch)
 		}
 	}
 	return -EMFILE;
-}
-
-int ob_channel_close(struct ob_channel *ch)
-{
-	if (ch->n_conns)
-		return -EBUSY;
-	for (uint32_t i = 0; i < ch->n_listeners; i++)
-		if (ch->listeners[i].state != LISTENER_FREE)
-			ob_unlisten(ch, (int)(ch->listener_base + i));
-	flush(ch);
-	atomic_fetch_sub(&ch->host->n_open, 1);
-	atomic_store(&ch->open, false);
-	return 0;
 }
 
 unsigned int ob_channel_index(const struct ob_channel *ch)

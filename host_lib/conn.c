@@ -12,6 +12,7 @@ void conn_begin(struct ob_channel *ch, struct conn *c, uint32_t gen, enum conn_p
 	// The links are LINK_NONE: see conn_free_slot().
 	*c = (struct conn){.gen = gen, .phase = phase};
 	atomic_store_explicit(&ch->words[conn_slot(ch, c)].consumed, 0, memory_order_relaxed);
+	ch->owned[conn_slot(ch, c) / 64] |= 1ull << conn_slot(ch, c) % 64;
 	ch->n_conns++;
 }
 
@@ -20,6 +21,7 @@ void conn_free_slot(struct ob_channel *ch, struct conn *c)
 	uint32_t slot = conn_slot(ch, c);
 
 	*c = (struct conn){.gen = c->gen, .phase = PHASE_FREE};
+	ch->owned[slot / 64] &= ~(1ull << slot % 64);
 	settings_drop(ch, &ch->cold[slot].set);
 	if (slot < ch->n_accept)
 		return;

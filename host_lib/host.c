@@ -6,7 +6,6 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "host_lib/lib.h"
@@ -270,21 +269,6 @@ int ob_attach(const struct ob_attach_opts *opts, struct ob_host **host)
 	return 0;
 }
 
-// Waits until the engine has taken everything that was asked on a channel: it may look at the
-// rings of a host that leaves no more.
-static void drain(struct ob_channel *ch, int64_t deadline_us)
-{
-	struct timespec pause = {.tv_nsec = 50000};
-
-	while (flush(ch) != -EPIPE && (ch->dirty.head != LINK_NONE || !requests_taken(ch))) {
-		intake(ch); // without room for events no request is taken
-		channel_check_gone(ch);
-		if (now_us() > deadline_us)
-			return;
-		nanosleep(&pause, NULL);
-	}
-}
-
 void ob_detach(struct ob_host *h)
 {
 	size_t n = (size_t)h->layout.n_slots_accept + h->layout.n_slots_connect;
@@ -292,7 +276,7 @@ void ob_detach(struct ob_host *h)
 
 	for (uint32_t i = 0; h->channels && i < h->layout.n_channels; i++)
 		if (h->channels[i].shm && h->ctl_fd >= 0)
-			drain(&h->channels[i], deadline_us);
+			channel_drain(&h->channels[i], deadline_us);
 	for (uint32_t i = 0; h->channels && i < h->layout.n_channels; i++)
 		channel_free(&h->channels[i]);
 	if (h->ctl_fd >= 0)

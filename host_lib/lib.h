@@ -6,7 +6,7 @@
 // arena.h     the send arena                   stream.c  send and receive
 // conn.c      connection state and its lists   conn_api.c connect, close
 // listen.c    listeners                        wait.c    blocking helpers
-// settings.c  options of connections and listeners
+// settings.c  options of connections and listeners   end.c   the end of a channel
 #ifndef OB_HOST_LIB_H
 #define OB_HOST_LIB_H
 
@@ -180,6 +180,7 @@ struct ob_channel {
 	uint32_t n_listeners;
 	uint32_t listener_next;
 	uint32_t n_conns; // that the application holds
+	uint64_t *owned; // a bit for each slot whose connection is this channel's
 	struct listener *listeners;
 	struct ob_addr laddrs[LADDR_UNKNOWN];
 	uint32_t n_laddrs;
@@ -316,6 +317,11 @@ bool listeners_flush(struct ob_channel *ch); // writes UNLISTEN requests; whethe
 void listener_event(struct ob_channel *ch, const struct ob_event *e);
 // Fills in OB_LISTENING events. Returns how many.
 int listeners_report(struct ob_channel *ch, struct ob_app_event *events, int max);
+
+// ---- end.c
+// Waits until the engine has taken everything that was asked on a channel. Returns false when the time
+// was up before, true also when the engine is gone.
+bool channel_drain(struct ob_channel *ch, int64_t deadline_us);
 
 // ---- settings.c
 // *set gets one more setting. Returns 0 or -ENOMEM (and is as it was).

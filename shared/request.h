@@ -18,7 +18,7 @@
 	X(SHUTDOWN, "no more will be sent: a FIN after the last byte")                             \
 	X(CLOSE, "the application is done with the connection, both ways")                         \
 	X(ABORT, "reset the connection")                                                           \
-	X(RELEASE, "the host has seen the end of a connection: its slot is free")                  \
+	X(RELEASE, "the slot is free: the host has seen the end, or does not wait for it")         \
 	X(SETOPT, "set an option of a connection or listener (shared/option.h)")
 
 enum ob_req_op {

@@ -298,12 +298,14 @@ int request_abort(struct call *x)
 static int do_release(struct call *x)
 {
 	const struct tcp_soft *s;
+	const struct rec *r;
 	uint32_t conn;
 	int rc = rec_find(x, &conn);
 
 	if (rc)
 		return rc;
-	if (rec_phase(tcp_rec(x->h->tcp, conn)) == REC_LIVE)
+	r = tcp_rec(x->h->tcp, conn);
+	if (rec_phase(r) == REC_LIVE && !(HARD_GET(r->flags) & REC_CLOSED))
 		return bad(x, &x->h->cnt->req_bad_state, -EBUSY);
 	// It has not been told all yet: its soft state is on a list.
 	s = tcp_soft_held(x->h->tcp, conn);

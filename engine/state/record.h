@@ -36,6 +36,9 @@ static inline uint64_t rec_life(uint32_t gen, uint32_t error, enum rec_phase pha
 #define REC_NODELAY 0x08u // these two are copies of its settings
 #define REC_QUICKACK 0x10u
 #define REC_ACTIVE 0x20u // it was opened by connect
+#define REC_RELEASED 0x40u // closed, and its host gave the slot up before TCP was over
+// Nobody is told of it, and it is freed when it is over.
+#define REC_UNHEARD (REC_ORPHAN | REC_RELEASED)
 
 // A bit of rec.opts and half.opts that hosts do not see (engine/tcp/ecn.h).
 #define REC_NO_ECT 0x80u

@@ -130,7 +130,7 @@ static void acked(struct tcp_rx *x, uint64_t una)
 	} else {
 		tlp_arm(t, s, x->r);
 	}
-	if (!(rec_flags(x->r) & REC_ORPHAN))
+	if (!(rec_flags(x->r) & REC_UNHEARD))
 		t->ops->notify(t->ops->ctx, s, TCP_EV_SENT);
 	list_dirty(t, s);
 	list_out(t, s);

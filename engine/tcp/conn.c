@@ -92,7 +92,7 @@ void conn_done(struct tcp *t, uint32_t conn, int error)
 	HARD_SET(r->life, rec_life(rec_gen(r), (uint32_t)error, REC_DONE));
 	if (error == 0)
 		COUNT(t->cnt, tcp_closed);
-	if (rec_flags(r) & REC_ORPHAN) {
+	if (rec_flags(r) & REC_UNHEARD) {
 		conn_free(t, conn);
 		return;
 	}
@@ -121,7 +121,8 @@ void conn_free(struct tcp *t, uint32_t conn)
 		t->n_orphans--;
 	wheel_disarm(&t->wheel, conn);
 	soft_drop(t, conn);
-	t->ops->freed(t->ops->ctx, r);
+	if (!(rec_flags(r) & REC_RELEASED)) // its slot may be another's
+		t->ops->freed(t->ops->ctx, r);
 	share_rec_remove(t, r->host);
 	t->n_live--;
 	// FREE is stored before anything that the record reached is used again.

@@ -169,7 +169,7 @@ static void in_order(struct tcp_rx *x, const uint8_t *data, uint32_t len, bool f
 		ooo_settle(t, s);
 	ooo_reserve(t, x->r->host);
 	list_dirty(t, s);
-	if (!(rec_flags(x->r) & REC_ORPHAN))
+	if (!(rec_flags(x->r) & REC_UNHEARD))
 		t->ops->notify(t->ops->ctx, s, TCP_EV_DATA);
 }
 

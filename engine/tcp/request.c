@@ -189,11 +189,19 @@ int tcp_close(struct tcp *t, uint32_t id, uint64_t off)
 
 int tcp_release(struct tcp *t, uint32_t conn)
 {
-	if (!over(tcp_rec(t, conn)))
-		return -EBUSY;
-	if (rec_phase(tcp_rec(t, conn)) == REC_FREE)
+	struct rec *r = tcp_rec(t, conn);
+
+	if (rec_phase(r) == REC_FREE || (rec_flags(r) & REC_RELEASED))
 		return -EALREADY;
-	conn_free(t, conn);
+	if (over(r)) {
+		conn_free(t, conn);
+		return 0;
+	}
+	if (!(rec_flags(r) & REC_CLOSED))
+		return -EBUSY;
+	// The slot is another's once this is stored.
+	rec_flag_set(r, REC_RELEASED);
+	t->ops->freed(t->ops->ctx, r);
 	return 0;
 }
 

@@ -77,28 +77,35 @@ void soft_drop(struct tcp *t, uint32_t conn)
 }
 
 // What the host says it has consumed, held to what can be true.
-static uint64_t consumed_read(const struct tcp *t, const struct rec *r)
+// What its host says of a record's slot. NULL when it has none.
+static struct ob_slot_word *slot_word(const struct tcp *t, const struct rec *r)
 {
 	struct host_mem *m = &t->mem[r->host];
+
+	if (!m->base || (rec_flags(r) & REC_RELEASED)
+		|| r->slot >= (uint64_t)m->l.n_slots_accept + m->l.n_slots_connect)
+		return NULL;
+	return ob_seg_slot(m->base, &m->l, r->slot);
+}
+
+static uint64_t consumed_read(const struct tcp *t, const struct rec *r)
+{
+	struct ob_slot_word *w = slot_word(t, r);
 	uint64_t end = rcv_data_end(HARD_GET(r->rcv_nxt));
 	uint32_t head = HARD_GET(r->rcv_head);
 	uint64_t low = head == STATE_NIL ? end : t->st->pieces[head].start;
 	uint64_t said = end;
 
-	if (m->base && r->slot < (uint64_t)m->l.n_slots_accept + m->l.n_slots_connect)
-		said = atomic_load_explicit(
-			&ob_seg_slot(m->base, &m->l, r->slot)->consumed, memory_order_acquire);
+	if (w)
+		said = atomic_load_explicit(&w->consumed, memory_order_acquire);
 	return said < low ? low : said > end ? end : said;
 }
 
 static bool host_has_taken(const struct tcp *t, const struct rec *r)
 {
-	struct host_mem *m = &t->mem[r->host];
+	struct ob_slot_word *w = slot_word(t, r);
 
-	return m->base && r->slot < (uint64_t)m->l.n_slots_accept + m->l.n_slots_connect
-		&& atomic_load_explicit(
-			   &ob_seg_slot(m->base, &m->l, r->slot)->taken_gen, memory_order_acquire)
-		== r->slot_gen;
+	return w && atomic_load_explicit(&w->taken_gen, memory_order_acquire) == r->slot_gen;
 }
 
 // Soft state as a successor begins with: everything in flight counts as lost, one segment until
@@ -138,7 +145,7 @@ static void soft_rebuild(struct tcp *t, struct tcp_soft *s)
 		bits |= TCP_EV_SENT;
 	if (rec_phase(r) == REC_DONE)
 		bits |= TCP_EV_CLOSED;
-	if (bits && !(rec_flags(r) & REC_ORPHAN))
+	if (bits && !(rec_flags(r) & REC_UNHEARD))
 		t->ops->notify(t->ops->ctx, s, bits);
 	if (rec_phase(r) == REC_LIVE) {
 		list_dirty(t, s);

@@ -184,7 +184,7 @@ struct tcp_ops {
 	// generation, and leaves of its flags REC_ORPHAN at most, if its host goes. Returns whether
 	// some slot is known to mean it. For damaged ones only, so it may be slow; NULL: none ever is.
 	bool (*owner)(void *ctx, uint32_t conn, struct rec *r);
-	// A record is gone for good; its slot with it.
+	// A record needs its slot no more: it is gone for good, or goes on without one.
 	void (*freed)(void *ctx, const struct rec *r);
 };
 
@@ -339,7 +339,9 @@ int tcp_shutdown(struct tcp *t, uint32_t conn, uint64_t off); // off: all that w
 // Of any id. A close with received data not consumed is a reset (RFC 1122 4.2.2.13).
 int tcp_close(struct tcp *t, uint32_t id, uint64_t off);
 int tcp_abort(struct tcp *t, uint32_t id);
-int tcp_release(struct tcp *t, uint32_t conn); // -EBUSY while TCP is not over
+// Its slot is free. One that is closed goes on to its end without one; -EBUSY while it is neither closed
+// nor over.
+int tcp_release(struct tcp *t, uint32_t conn);
 // Settings (shared/option.h) of any id, and of a listener for the connections it will accept. `value`
 // is within bounds. -ENOPROTOOPT no such option, -ENOBUFS no room for one more combination.
 int tcp_setopt(struct tcp *t, uint32_t id, unsigned option, uint64_t value);

@@ -2,7 +2,8 @@
 //
 // An application attaches to an engine (a host), opens one channel for each of its threads, and
 // listens, connects, sends and receives on channels. Nothing here blocks except ob_attach(),
-// ob_poll() with a time-out and the helpers whose names end in _wait or _all.
+// ob_poll() with a time-out, ob_channel_close() and ob_detach(), which wait up to a second, and the
+// helpers whose names end in _wait or _all.
 //
 // Threads: a channel, and every connection and listener on it, belongs to one thread at a time.
 // Channels share nothing, so that no call takes a lock. ob_attach(), ob_channel_open(),
@@ -133,8 +134,14 @@ void ob_host_info(struct ob_host *host, struct ob_host_info *info);
 // were asked for when attaching are open.
 int ob_channel_open(struct ob_host *host, struct ob_channel **ch);
 
-// Gives a channel back; its listeners end. Returns 0, or -EBUSY while it has connections that the
-// application has not closed (the channel stays open).
+// Gives a channel back; its listeners end. Nothing that was asked on it is lost: it waits up to a second
+// until the engine has taken everything and all that was sent is acknowledged. The engine brings the
+// closed connections to their end by itself; their slots are free at once. A close that lingers is not
+// told any more.
+// Returns 0; -EBUSY while it has connections that the application has not closed; or -EAGAIN when the
+// time is up: some peer has not acknowledged what it was sent, or the engine is busy. In both cases the
+// channel stays open, without listeners, and all goes on as it is polled: call again. OB_SO_USER_TIMEOUT
+// bounds how long a peer can hold it up, and ob_detach() leaves the rest to the engine.
 int ob_channel_close(struct ob_channel *ch);
 
 // The channel's number, from 0.

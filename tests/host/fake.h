@@ -105,6 +105,7 @@ void echo_fini(struct fake *f);
 
 // Suites, each registered by its own function.
 void suite_attach(void);
+void suite_channel(void);
 void suite_conn(void);
 void suite_listen(void);
 void suite_stream(void);

@@ -12,6 +12,7 @@ static const struct {
 	{"arena", suite_arena},
 	{"http", suite_http},
 	{"attach", suite_attach},
+	{"channel", suite_channel},
 	{"conn", suite_conn},
 	{"listen", suite_listen},
 	{"order", suite_order},

@@ -1,4 +1,5 @@
 // A host of the simulator: the real library, attached through the engine's real socket.
+#include <errno.h>
 #include <poll.h>
 
 #include "tests/sim/app.h"
@@ -6,6 +7,7 @@
 #include "tests/sim/sim.h"
 
 #define SLOTS 40u
+#define CLOSE_S 120u
 
 uint16_t host_port(unsigned number, unsigned listener)
 {
@@ -120,12 +122,15 @@ void host_close(struct host *h)
 		return;
 	for (unsigned c = 0; c < h->n_chans; c++) {
 		struct ob_channel_stats st;
-		int rc = ob_channel_close(h->chans[c].ch);
+		int rc = -EAGAIN;
 
+		// Each time a second; some peers take longer to acknowledge the last that was sent.
+		for (unsigned i = 0; i < CLOSE_S && rc == -EAGAIN; i++)
+			rc = ob_channel_close(h->chans[c].ch);
 		ob_channel_stats(h->chans[c].ch, &st);
 		if (rc)
-			sim_fail(s, "engine %u: channel %u has %llu connections at its end",
-				h->node->index, c, (unsigned long long)st.conns);
+			sim_fail(s, "engine %u: channel %u has %llu connections at its end: %d",
+				h->node->index, c, (unsigned long long)st.conns, rc);
 		if (st.events_bad)
 			sim_fail(s, "engine %u: %llu events that make no sense", h->node->index,
 				(unsigned long long)st.events_bad);

@@ -38,8 +38,12 @@ int __wrap_clock_gettime(clockid_t id, struct timespec *t)
 int __wrap_nanosleep(const struct timespec *t, struct timespec *left)
 {
 	(void)left;
-	if (sim_running)
-		sim_pass(sim_running, (uint64_t)t->tv_sec * 1000000 + (uint64_t)t->tv_nsec / 1000);
+	if (!sim_running)
+		return 0;
+	// The library may have rung before.
+	for (unsigned i = 0; i < sim_running->n_nodes; i++)
+		node_asked(&sim_running->nodes[i]);
+	sim_pass(sim_running, (uint64_t)t->tv_sec * 1000000 + (uint64_t)t->tv_nsec / 1000);
 	return 0;
 }
 

@@ -246,6 +246,26 @@ static void repeated(struct world *w, struct peer *p, struct ob_req q)
 	CU_ASSERT(!peer_has_event(p));
 }
 
+// The slot of a closed connection is given up as soon as all that there was to tell of it is told.
+static void test_release_closed(void)
+{
+	struct world w;
+	struct peer p;
+
+	setup(&w, &p);
+	atomic_store(&w.st.recs[CONN].flags, REC_CLOSED);
+	world_notify(&w, &w.tcp.soft[CONN], TCP_EV_SENT);
+	peer_request(&p, &(struct ob_req){.op = OB_RQ_RELEASE, .gen = 1});
+	world_turn(&w);
+	CU_ASSERT_EQUAL(script.calls, 0);
+	CU_ASSERT_EQUAL(ROSE(&w, req_put_off), 1);
+	world_turn(&w);
+	CU_ASSERT_EQUAL(script.calls, 1);
+	CU_ASSERT_STRING_EQUAL(script.last, "release");
+	CU_ASSERT(!peer_has_event(&p));
+	world_end(&w, &p);
+}
+
 // What was done before is silent.
 static void test_repeated(void)
 {
@@ -372,6 +392,7 @@ int main(void)
 	static CU_TestInfo tests[] = {
 		{"bad requests", test_bad},
 		{"good requests", test_good},
+		{"a slot given up early", test_release_closed},
 		{"repeated requests", test_repeated},
 		{"failures that are nobody's fault", test_failures},
 		{"refusals counted", test_refusals},

@@ -28,6 +28,35 @@ static void host_goes(struct bench *b)
 	} while (!done);
 }
 
+// A host that gives the slot of a closed connection up before TCP is over is told no more of it, also when
+// its soft state is made anew; the connection ends in order, and its slot is not freed twice.
+static void test_released(void)
+{
+	struct bench *b = bench_new();
+
+	establish(b, .mss = 1000);
+	CU_ASSERT_EQUAL(tcp_release(&b->t, b->conn), -EBUSY);
+	CU_ASSERT_EQUAL(host_close(b), 0);
+	expect(b, .flags = TCP_FIN | TCP_ACK, .seq = 1, .ack = 1);
+	inject(b, .seq = 1, .ack = 2);
+	b->notes = 0;
+	CU_ASSERT_EQUAL(tcp_release(&b->t, b->conn), 0);
+	CU_ASSERT_EQUAL(b->n_freed, 1);
+	CU_ASSERT_EQUAL(tcp_release(&b->t, b->conn), -EALREADY);
+	tcp_forget(&b->t, b->conn);
+	flush(b);
+	CU_ASSERT_EQUAL(rec_phase(bench_rec(b)), REC_LIVE);
+	inject(b, .flags = TCP_FIN | TCP_ACK, .seq = 1, .ack = 2);
+	flush(b);
+	CU_ASSERT_EQUAL(rec_phase(bench_rec(b)), REC_FREE);
+	CU_ASSERT_EQUAL(b->cnt.tcp_tw_entered, 1);
+	CU_ASSERT_EQUAL(b->n_freed, 1);
+	CU_ASSERT_EQUAL(b->notes, 0);
+	CU_ASSERT_EQUAL(b->t.host_conns[0], 0);
+	CU_ASSERT_EQUAL(b->t.n_orphans, 0);
+	bench_free(b);
+}
+
 // Beyond limits.orphans, one that could finish is reset at once like any other.
 static void test_limit(void)
 {
@@ -150,6 +179,7 @@ static void test_broken(void)
 int main(void)
 {
 	CU_TestInfo tests[] = {
+		{"a slot given up early", test_released},
 		{"no more than limits.orphans", test_limit},
 		{"a window that stays closed", test_zero_window},
 		{"a peer that reads slowly", test_slow_reader},
