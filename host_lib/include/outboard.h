@@ -14,6 +14,12 @@
 // these has asked for nothing yet. The engine gets it in the order of the calls: a port that
 // ob_unlisten() or ob_abort() gives up is free for the ob_listen() or ob_connect() behind it.
 //
+// Processes: an attachment belongs to the process that made it. Attach after fork(), not before: a child
+// must not call anything on its parent's attachment, ob_detach() neither. While a child lives that was
+// forked after attaching and has not called exec(), it holds the attachment's sockets open, and the engine
+// does not hear that the parent has died: its connections stay until the child ends too, or closes
+// those sockets. Descriptors are closed by exec().
+//
 // Errors are negative errno values. Those with one meaning everywhere:
 //   -EPIPE      the engine is gone; nothing on this host will work again. Every call but
 //               ob_peek() and ob_recv() of bytes that were received before, ob_close() and
