@@ -64,8 +64,9 @@ static void ack_policy(struct tcp_rx *x, uint32_t len, bool at_once)
 // was lately each second one, because an ACK for a whole window is one whose loss stops the peer. The one that
 // an earlier segment of this turn has brought about leaves here, as that segment left things; the last
 // leaves with the turn's output. Neither leaves before the turn's commit.
-static void ack_pending(struct tcp_rx *x)
+void rx_ack_pending(struct tcp_rx *x)
 {
+	x->s->ack_dense--;
 	if ((x->s->flags & SOFT_ACK_NOW) && out_ack_early(x->t, x->s, x->r))
 		COUNT(x->t->cnt, tcp_dense_acks);
 }
@@ -159,6 +160,7 @@ static void in_order(struct tcp_rx *x, const uint8_t *data, uint32_t len, bool f
 	}
 	if (end != s->rcv_nxt) {
 		s->rcv_nxt = end;
+		s->flags |= SOFT_UNACKED;
 		if (x->in->flags & TCP_PSH)
 			s->flags |= SOFT_PUSH_RCVD;
 		ack_policy(x, len, had_gap);
@@ -183,10 +185,6 @@ void rx_data(struct tcp_rx *x)
 	int64_t nxt = (int64_t)STATE_OFF(s->rcv_nxt);
 	int64_t edge = (int64_t)s->rcv_edge;
 
-	if (unlikely(s->ack_dense)) {
-		s->ack_dense--;
-		ack_pending(x);
-	}
 	if (s->rcv_nxt & STATE_FIN) {
 		// CLOSE-WAIT and later: nothing comes behind the FIN.
 		if (x->end > nxt - 1)

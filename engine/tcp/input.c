@@ -93,16 +93,21 @@ static void step_reset(struct tcp_rx *x)
 										    : ECONNRESET);
 }
 
-// RFC 7323 section 4.3: only a segment that touches the left edge moves TS.Recent. It also says how old
+// RFC 7323 section 4.3: only a segment that begins at or before what was acknowledged last moves TS.Recent:
+// a delayed ACK echoes the first of those that it is for. A segment also says how old
 // TS.Recent is (section 5.5), which nothing that we send does. A timestamp that is lower has come this
 // far because TS.Recent is too old to compare with: it takes its place.
 static void step_ts_recent(struct tcp_rx *x)
 {
-	if (x->start > (int64_t)STATE_OFF(x->s->rcv_nxt))
+	int64_t nxt = (int64_t)STATE_OFF(x->s->rcv_nxt);
+
+	if (x->start > nxt)
 		return;
 	x->s->flags |= SOFT_HEARD;
 	if (HARD_GET(x->r->activity) != (uint32_t)(x->t->now_us / 1000000))
 		list_dirty(x->t, x->s);
+	if ((x->s->flags & SOFT_UNACKED) && x->start == nxt)
+		return;
 	if (x->o.has_ts && (x->r->opts & OB_NEG_TS) && x->o.ts_val != x->s->ts_recent) {
 		x->s->ts_recent = x->o.ts_val;
 		list_dirty(x->t, x->s);
@@ -136,6 +141,8 @@ void est_input(struct tcp *t, uint32_t conn, const struct seg_in *in)
 		COUNT(t->cnt, drop_tcp_no_ack);
 		return;
 	}
+	if (unlikely(s->ack_dense) && in->len)
+		rx_ack_pending(&x);
 	step_ts_recent(&x);
 	if (!rx_ack(&x))
 		return;

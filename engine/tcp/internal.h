@@ -190,6 +190,8 @@ void share_rec_remove(struct tcp *t, uint16_t host);
 // input.c: the synchronised states
 void est_input(struct tcp *t, uint32_t conn, const struct seg_in *in);
 // data.c: text and FIN of an acceptable segment
+// A segment with text comes to a connection with ack_dense: an ACK that is due already leaves first.
+void rx_ack_pending(struct tcp_rx *x);
 void rx_data(struct tcp_rx *x);
 void rx_duplicate(struct tcp_rx *x, int64_t start, int64_t end);
 uint64_t rx_placed(const struct tcp *t, const struct tcp_soft *s);

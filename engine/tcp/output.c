@@ -96,6 +96,7 @@ int out_emit(struct tcp *t, struct tcp_soft *s, struct rec *r, uint32_t *cursor,
 	}
 	COUNT(t->cnt, tcp_tx_segs);
 	COUNT_N(t->cnt, tcp_tx_bytes, len);
+	s->flags &= ~SOFT_UNACKED;
 	if (len && sack_due(s, r))
 		return (int)len; // and an ACK with it
 	s->flags &= ~(SOFT_ACK_NOW | SOFT_ACK_WAIT);

@@ -112,6 +112,39 @@ static void test_paws(void)
 	bench_free(b);
 }
 
+// Section 4.3: a delayed ACK echoes the first of the segments that it is for, not the last; what fills a gap
+// is echoed, what lies behind it is not.
+static void test_ts_recent(void)
+{
+	struct bench *b = bench_new();
+
+	establish(b, .ts_val = 100);
+	inject(b, .len = 10, .ts_val = 101);
+	inject(b, .len = 10, .ts_val = 102);
+	expect_none(b);
+	advance(b, 50000);
+	expect(b, .ack = 21, .ts_ecr = 101);
+	inject(b, .len = 10, .ts_val = 103);
+	inject(b, .seq = 41, .len = 10, .ts_val = 104);
+	expect(b, .ack = 31, .ts_ecr = 103);
+	inject(b, .seq = 31, .len = 10, .ts_val = 105);
+	expect(b, .ack = 51, .ts_ecr = 105);
+	// The same in one turn: the early ACKs are for what came before them.
+	b->hold = true;
+	inject(b, .seq = 51, .len = 10, .ts_val = 106);
+	inject(b, .seq = 71, .len = 10, .ts_val = 107);
+	inject(b, .seq = 81, .len = 10, .ts_val = 108);
+	inject(b, .seq = 61, .len = 10, .ts_val = 109);
+	b->hold = false;
+	turn(b);
+	expect(b, .ack = 61, .ts_ecr = 106);
+	expect(b, .ack = 61, .ts_ecr = 106);
+	expect(b, .ack = 91, .ts_ecr = 109);
+	host_consume(b, 90);
+	expect_none(b);
+	bench_free(b);
+}
+
 // Section 5.5: after 24 days without a segment any timestamp is taken.
 static void test_paws_idle(void)
 {
@@ -200,6 +233,7 @@ int main(void)
 		{"segments without ACK", test_no_ack},
 		{"sequence numbers out of the window", test_sequence},
 		{"PAWS", test_paws},
+		{"TS.Recent", test_ts_recent},
 		{"PAWS after 24 days", test_paws_idle},
 		{"PAWS and what we send", test_paws_sent},
 		{"malformed options", test_bad_options},
