@@ -57,6 +57,7 @@ struct seg_out {
 	uint8_t ecn;
 	uint8_t opt_len; // a multiple of 4
 	uint8_t n_iov;
+	bool may_fragment; // DF is not set
 	uint8_t opt[TCP_OPT_BYTES];
 	uint32_t len; // the sum of the parts below
 	struct {

@@ -49,6 +49,8 @@ static void build(struct net *n, struct rte_mbuf *m, const struct seg_out *s)
 
 	ipv4_fill(n, ip, tcp_len, IPPROTO_TCP, ob_addr_get_v4(&s->t.raddr), true);
 	ip->type_of_service = s->ecn;
+	if (unlikely(s->may_fragment))
+		ip->fragment_offset = 0;
 	if (!n->port->tx_ip_csum)
 		ip->hdr_checksum = rte_ipv4_cksum(ip);
 	tcp->src_port = rte_cpu_to_be_16(s->t.lport);

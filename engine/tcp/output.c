@@ -58,6 +58,7 @@ int out_emit(struct tcp *t, struct tcp_soft *s, struct rec *r, uint32_t *cursor,
 		.seq = snd_seq(r, off),
 		.ack = rcv_seq(r, s->rcv_nxt),
 		.flags = TCP_ACK,
+		.may_fragment = s->flags & SOFT_FRAGMENT,
 	};
 	int rc;
 

@@ -5,6 +5,8 @@
 #include "engine/state/chain.h"
 #include "engine/tcp/ooo.h"
 
+#define MTU_MIN 576u
+
 static bool unicast(const struct ob_addr *a)
 {
 	uint32_t first = a->b[12];
@@ -306,6 +308,26 @@ bool tcp_reset_all(struct tcp *t)
 	return half_reset_all(t);
 }
 
+// RFC 1191. Segments do not shrink below what every host takes (RFC 9293 section 3.7.1), so that nobody can make us
+// send dust; a path that carries less than that, or a router that does not say how much, has to fragment them.
+static void path_mtu(struct tcp *t, struct tcp_soft *s, uint16_t mtu)
+{
+	bool small = mtu < MTU_MIN;
+	uint16_t mss = (uint16_t)((small ? MTU_MIN : mtu) - 40);
+
+	if (mss >= s->snd_mss && (!small || (s->flags & SOFT_FRAGMENT)))
+		return;
+	if (mss < s->snd_mss)
+		s->snd_mss = mss;
+	if (small)
+		s->flags |= SOFT_FRAGMENT;
+	// What was too large goes again; that is no congestion.
+	if (s->snd_nxt > s->snd_una)
+		flight_lose(t, s, s->snd_una, s->snd_nxt);
+	s->flags |= SOFT_RTX_HEAD;
+	list_out(t, s);
+}
+
 bool tcp_icmp(void *tcp, const struct seg_icmp *e)
 {
 	struct tcp *t = tcp;
@@ -334,14 +356,8 @@ bool tcp_icmp(void *tcp, const struct seg_icmp *e)
 	// RFC 5927 section 4: it must quote something that is in flight.
 	if (!s || seq_lt(e->seq, snd_seq(r, s->snd_una)) || seq_geq(e->seq, snd_seq(r, s->snd_max)))
 		return false;
-	if (e->error == -EMSGSIZE && e->mtu >= 576 && e->mtu - 40 < s->snd_mss) {
-		s->snd_mss = (uint16_t)(e->mtu - 40);
-		// What was too large goes again; that is no congestion.
-		if (s->snd_nxt > s->snd_una)
-			flight_lose(t, s, s->snd_una, s->snd_nxt);
-		s->flags |= SOFT_RTX_HEAD;
-		list_out(t, s);
-	}
+	if (e->error == -EMSGSIZE)
+		path_mtu(t, s, e->mtu);
 	return true; // else: a soft error on an established connection changes nothing (RFC 5927)
 }
 

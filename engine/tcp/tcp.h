@@ -59,6 +59,7 @@ enum tcp_state {
 #define SOFT_CWR 0x4000000u // the first new data carries CWR
 #define SOFT_ECN_HOLD 0x8000000u // ECE with one segment: nothing new until rtx_at
 #define SOFT_UNACKED 0x10000000u // rcv_nxt is past the last ACK that was sent
+#define SOFT_FRAGMENT 0x20000000u // the path carries less than MTU_MIN: routers may fragment
 #define SOFT_HEARD 0x20000u // a good segment at the left edge came in this turn
 #define SOFT_SLOW 0x80000000u // its struct tcp_slow has a deadline
 #define SOFT_KEEP_SEND 0x40000000u // send a keepalive probe
