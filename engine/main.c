@@ -113,21 +113,27 @@ static void engine_close(struct engine *e)
 	free(e->core);
 }
 
-// For the handler only: a signal has no other way to find what it is to stop.
-static struct control *stop_on_signal;
+// For the handler only: a signal has no other way to find what it is to stop. While there is nothing yet
+// that could be stopped it is remembered.
+static struct control *_Atomic stop_on_signal;
+static atomic_bool stop_asked;
 
 static void on_signal(int sig)
 {
+	struct control *c = atomic_load(&stop_on_signal);
+
 	(void)sig;
-	control_stop(stop_on_signal);
+	atomic_store(&stop_asked, true);
+	if (c)
+		control_stop(c);
 }
 
-// From here on a signal ends the engine in order; before, it ends the process at once.
-static void signals_install(struct control *c)
+// From here on a signal ends the engine in order, as soon as it has started; before, it ends the process at
+// once, which has made nothing yet that outlives it.
+static void signals_install(void)
 {
 	struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
 
-	stop_on_signal = c;
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGHUP, &sa, NULL); // its terminal is gone
@@ -139,7 +145,9 @@ static int engine_serve(struct engine *e)
 	unsigned lcore = rte_get_next_lcore((unsigned)-1, 1, 0);
 	int rc;
 
-	signals_install(&e->control);
+	atomic_store(&stop_on_signal, &e->control);
+	if (atomic_load(&stop_asked))
+		return 0;
 	if (telemetry_start(&e->inspect))
 		log_warn("telemetry cannot be served");
 	if (pdump_start(e->err, ERR_BYTES))
@@ -222,6 +230,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "outboard-engine: libsodium cannot start\n");
 		return 1;
 	}
+	signals_install();
 	if (eal_args_make(&e.eal, &e.cfg, argc - optind, argv + optind, e.err, ERR_BYTES)
 		|| eal_start(&e.eal, e.err, ERR_BYTES))
 		return fail(&e, "EAL");
