@@ -28,7 +28,8 @@ struct cwv {
 	uint32_t nvp_ms; // since when it is not validated
 	uint8_t nonvalidated; // the nonvalidated phase (section 4.3)
 	uint8_t reduce; // it was, when the recovery under way began
-	uint8_t spare[6];
+	uint8_t spare[2];
+	uint32_t acked_tick; // when new data was acknowledged last, in 2^20 us
 };
 
 // What belongs to cwnd and is not in the soft state: two lines beside it, all zero before init(),
@@ -81,7 +82,7 @@ struct cc_ops {
 	void (*undo)(struct cc *c);
 	// Nothing was sent for idle_us, longer than an RTO, and the window is to begin anew (RFC 5681
 	// section 4.1).
-	void (*idle)(struct cc *c, uint32_t init_segs, uint32_t idle_us);
+	void (*idle)(struct cc *c, uint32_t init_segs, uint64_t idle_us);
 	// For so long until now the application or the peer's window was the limit, not cwnd: for
 	// controllers that count time. May be NULL.
 	void (*paused)(struct cc *c, uint64_t us);

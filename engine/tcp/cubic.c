@@ -159,7 +159,7 @@ static void cubic_undo(struct cc *c)
 		hystart_begin(&k->hystart);
 }
 
-static void cubic_idle(struct cc *c, uint32_t init_segs, uint32_t idle_us)
+static void cubic_idle(struct cc *c, uint32_t init_segs, uint64_t idle_us)
 {
 	struct cubic *k = own(c);
 	uint32_t rw = cc_init_wnd(c->mss, init_segs);

@@ -3,6 +3,8 @@
 
 #define PERIOD_MIN_MS 1000u // the sampling period: that, or three round trips
 #define NVP_MS 300000u // how long a window is kept that nobody uses
+#define TICK_SHIFT 20u // microseconds: about a second
+#define TICKS_EXACT 2048u // half of what 32 bits of microseconds hold
 #define BINS 3u // of half a period each: what a sample says holds for one to one and a half periods
 
 static uint32_t clock_ms(const struct tcp *t)
@@ -85,6 +87,7 @@ void cwv_acked(struct tcp *t, struct tcp_soft *s, uint64_t was)
 		w->round_end = (uint32_t)s->snd_nxt;
 	}
 	w->acked += (uint32_t)(s->snd_una - was);
+	w->acked_tick = (uint32_t)(t->now_us >> TICK_SHIFT);
 }
 
 uint32_t cwv_flight(struct tcp *t, struct tcp_soft *s, uint32_t flight)
@@ -120,10 +123,20 @@ void cwv_recovered(struct tcp *t, struct tcp_soft *s, uint32_t resent, uint32_t 
 		s->cwnd = s->ssthresh;
 }
 
+// sent_us is kept in 32 bits, which are 71 minutes. After longer than that the last ACK tells well enough.
+static uint64_t since_sent(const struct tcp *t, const struct tcp_soft *s)
+{
+	uint32_t ticks = (uint32_t)(t->now_us >> TICK_SHIFT) - cwv_of(t, s)->acked_tick;
+
+	if (ticks > TICKS_EXACT)
+		return (uint64_t)ticks << TICK_SHIFT;
+	return (uint32_t)((uint32_t)t->now_us - s->sent_us);
+}
+
 // How long nothing was in flight: what was sent last was answered a round trip later.
 static uint64_t idle_us(const struct tcp *t, const struct tcp_soft *s)
 {
-	uint32_t since = (uint32_t)t->now_us - s->sent_us;
+	uint64_t since = since_sent(t, s);
 
 	return since > s->srtt_us ? since - s->srtt_us : 0;
 }
@@ -132,8 +145,8 @@ void cwv_resume(struct tcp *t, struct tcp_soft *s)
 {
 	struct cwv *w = cwv_of(t, s);
 	struct cc c = cc_of(t, s);
-	uint32_t segs = setting(t, s, OB_OPT_INIT_CWND), since = (uint32_t)t->now_us - s->sent_us;
-	uint64_t idle = idle_us(t, s);
+	uint32_t segs = setting(t, s, OB_OPT_INIT_CWND);
+	uint64_t idle = idle_us(t, s), since = since_sent(t, s);
 
 	s->flags &= ~SOFT_WND_USED;
 	if (idle && !w->limited_ms)

@@ -43,12 +43,15 @@ static void ack_policy(struct tcp_rx *x, uint32_t len, bool at_once)
 	struct tcp *t = x->t;
 	struct tcp_soft *s = x->s;
 
+	uint32_t owed = s->acks_owed + len / OWED_UNIT, two;
+
 	if (len > s->rcv_mss)
 		s->rcv_mss = (uint16_t)(len < t->mss ? len : t->mss);
-	if (len >= s->rcv_mss)
-		s->acks_owed++;
-	if (at_once || s->acks_owed >= 2 || setting(t, s, OB_OPT_DELACK) == 0
-		|| (rec_flags(x->r) & REC_QUICKACK)) {
+	// Two full segments, or as many bytes: the peer's may have become smaller since.
+	two = 2 * (s->rcv_mss / OWED_UNIT);
+	s->acks_owed = (uint8_t)(owed < UINT8_MAX ? owed : UINT8_MAX);
+	if (at_once || owed >= (two < UINT8_MAX ? two : UINT8_MAX)
+		|| setting(t, s, OB_OPT_DELACK) == 0 || (rec_flags(x->r) & REC_QUICKACK)) {
 		conn_ack_now(t, s);
 		return;
 	}

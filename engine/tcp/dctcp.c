@@ -80,7 +80,7 @@ static uint32_t dctcp_ssthresh(struct cc *c, uint32_t flight, enum cc_event ev)
 	return wnd > 2 * c->mss ? wnd : 2 * c->mss;
 }
 
-static void dctcp_idle(struct cc *c, uint32_t init_segs, uint32_t idle_us)
+static void dctcp_idle(struct cc *c, uint32_t init_segs, uint64_t idle_us)
 {
 	uint32_t rw = cc_init_wnd(c->mss, init_segs);
 

@@ -18,6 +18,7 @@
 	200000u // how long silly-window avoidance may hold data (RFC 9293 3.8.6.2.1)
 
 #define RCV_MSS_FIRST 536u // where the estimate of the peer's segment size begins
+#define OWED_UNIT 64u // bytes
 
 // Context of one received segment on its way through the state machine.
 struct tcp_rx {

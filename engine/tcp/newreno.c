@@ -44,7 +44,7 @@ static uint32_t newreno_ssthresh(struct cc *c, uint32_t flight, enum cc_event ev
 	return flight / 2 > 2 * c->mss ? flight / 2 : 2 * c->mss;
 }
 
-static void newreno_idle(struct cc *c, uint32_t init_segs, uint32_t idle_us)
+static void newreno_idle(struct cc *c, uint32_t init_segs, uint64_t idle_us)
 {
 	uint32_t rw = cc_init_wnd(c->mss, init_segs);
 

@@ -132,6 +132,18 @@ static bool undo_by_dsack(struct tcp_rx *x, struct tcp_flight *f)
 	return true;
 }
 
+// What was taken for lost arrived before anything of it was sent again: in a burst, SACKs and the late
+// segment's ACK come in one turn. Then there is nothing that could tell, and nothing that has to.
+static bool undo_unsent(struct tcp_rx *x, struct tcp_flight *f)
+{
+	if (!(x->s->flags & SOFT_RECOVERY) || !f->undo || f->ts_known || f->lost)
+		return false;
+	COUNT(x->t->cnt, tcp_unsent_undo);
+	x->s->flags |= SOFT_REORD;
+	undo(x, f);
+	return true;
+}
+
 // RFC 5682 section 3.1, its steps numbered as there; without SACK section 2.1, which differs in what
 // a duplicate ACK says. Returns whether the time-out was spurious.
 static bool frto(
@@ -263,7 +275,7 @@ void recovery_ack(struct tcp_rx *x, struct flight_news *n, bool moved, bool dup)
 		rack_ack(x, f, n);
 	else
 		reno_count(x, f, n, dup);
-	if (!undo_by_timestamp(x, f, n) && !undo_by_dsack(x, f) && f->frto)
+	if (!undo_by_timestamp(x, f, n) && !undo_by_dsack(x, f) && !undo_unsent(x, f) && f->frto)
 		frto(x, f, n, moved, dup);
 	leave(x, f);
 	lost = sack ? rack_detect(t, s, f) : reno_detect(x, f, n);

@@ -43,6 +43,9 @@ void rtt_sample(
 		s->srtt_us = towards(s->srtt_us, r_us, 8ull * samples_per_rtt);
 	}
 	var4 = 4ull * s->rttvar_us;
+	// A path without variance is none whose next answer cannot be late: the peer may delay its ACK.
+	if (var4 < b->min_us)
+		var4 = b->min_us;
 	if (var4 < GRANULARITY_US)
 		var4 = GRANULARITY_US;
 	s->rto_us = bounded(s->srtt_us + var4, b);

@@ -112,7 +112,7 @@ struct tcp_soft {
 	uint16_t snd_mss; // the record's, bounded by the path MTU (learned from ICMP)
 	uint8_t backoff; // doublings of the time-out now in force
 	uint8_t retries; // time-outs without any answer
-	uint8_t acks_owed; // full segments since the last ACK
+	uint8_t acks_owed; // data since the last ACK, in OWED_UNIT
 	uint8_t ack_dense; // segments for which one ACK a turn is not enough: the path loses
 	uint8_t reo_mult; // quarters of min_rtt_us added to RACK's reordering window
 	uint8_t reo_persist : 5; // recoveries until that is forgotten

@@ -74,7 +74,7 @@ static const struct cubic_stage *stage_of(const struct tcp *t, const struct tcp_
 
 static uint64_t undone(const struct counters *c)
 {
-	return c->tcp_eifel_undo + c->tcp_dsack_undo + c->tcp_frto_undo;
+	return c->tcp_eifel_undo + c->tcp_unsent_undo + c->tcp_dsack_undo + c->tcp_frto_undo;
 }
 
 static uint64_t reductions(const struct counters *c)

@@ -187,6 +187,26 @@ static void test_restart(void)
 	bench_free(b);
 }
 
+// Idle for longer than 32 bits of microseconds hold, and by chance not long after that.
+static void test_idle_wrap(void)
+{
+	for (int restart = 0; restart < 2; restart++) {
+		int64_t next;
+		struct bench *b = path_used(&next, NULL);
+		uint64_t us = (1ull << 32) + (restart ? 150000 : 200 * SEC);
+
+		b->cfg.tcp_idle_restart = restart;
+		soft(b)->ssthresh = 20000;
+		b->now_us += us - RTT_US; // path_used() ends a round trip after sending
+		turn(b);
+		host_send(b, 30000, 0);
+		CU_ASSERT_EQUAL(b->cap_tail - b->cap_head, 10);
+		CU_ASSERT_EQUAL(soft(b)->cwnd, 10000);
+		flush(b);
+		bench_free(b);
+	}
+}
+
 // CUBIC's clock stands still while the application is the limit (RFC 9438 section 5.8).
 static void test_clock(void)
 {
@@ -218,6 +238,7 @@ int main(void)
 		{"congestion meanwhile (4.4.2)", test_congestion},
 		{"five minutes (4.4.3)", test_expiry},
 		{"restart after idling", test_restart},
+		{"idle for more than 71 minutes", test_idle_wrap},
 		{"CUBIC's clock", test_clock},
 		CU_TEST_INFO_NULL,
 	};

@@ -130,6 +130,29 @@ static void test_after(void)
 	end(b);
 }
 
+// The peer's segments become smaller: two full ones' worth of bytes are as good (RFC 9293 section 3.8.6.3).
+static void test_smaller(void)
+{
+	static const struct {
+		uint32_t len;
+		int each; // segments for an ACK
+	} rows[] = {{1460, 2}, {1400, 3}, {1000, 3}, {500, 7}, {100, 44}};
+	struct bench *b = start(1);
+	int64_t at = 1;
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		for (int n = 1; n <= 3 * rows[i].each; n++) {
+			inject(b, .seq = at, .len = rows[i].len);
+			at += rows[i].len;
+			if (n % rows[i].each == 0)
+				expect(b, .ack = at);
+			else
+				expect_none(b);
+		}
+	}
+	end(b);
+}
+
 // Where only some can leave, the last one says it all.
 static void test_room(void)
 {
@@ -155,6 +178,7 @@ int main(void)
 		{"duplicates without SACK", test_duplicates},
 		{"the edge stays", test_edge},
 		{"one for two after a gap, for a time", test_after},
+		{"smaller segments than before", test_smaller},
 		{"no room for more", test_room},
 		CU_TEST_INFO_NULL,
 	};

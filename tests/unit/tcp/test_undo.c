@@ -17,6 +17,57 @@ static uint32_t reordered(struct bench *b)
 }
 
 // The ACK echoes the original's timestamp: taken back at once.
+// SACKs and the ACK of the late original in one turn: nothing was sent again, so nothing tells that it was
+// spurious, and it is certain.
+static void test_unsent(void)
+{
+	for (int ts = 0; ts < 2; ts++) {
+		struct bench *b = path_open(ts);
+
+		path_send(b, 1001, 10);
+		advance(b, RTT_US);
+		b->hold = true;
+		sack1(b, 1001, 2001, 3001);
+		sack1(b, 1001, 2001, 4001);
+		sack1(b, 1001, 2001, 5001);
+		inject(b, .ack = 5001);
+		b->hold = false;
+		turn(b);
+		CU_ASSERT_EQUAL(counter_delta(b, tcp_rtx_fast), 1);
+		CU_ASSERT_EQUAL(counter_delta(b, tcp_rtx_segs), 0);
+		CU_ASSERT_EQUAL(counter_delta(b, tcp_unsent_undo), 1);
+		CU_ASSERT_FALSE(soft(b)->flags & SOFT_RECOVERY);
+		CU_ASSERT(soft(b)->flags & SOFT_REORD);
+		CU_ASSERT(soft(b)->cwnd >= 10000 && soft(b)->ssthresh > 10000);
+		inject(b, .ack = 11001);
+		expect_none(b);
+		bench_free(b);
+	}
+}
+
+// One of two came late, the other is lost: it goes again, and the reduction stays.
+static void test_unsent_one_lost(void)
+{
+	struct bench *b = path_open(NO_TS);
+
+	path_send(b, 1001, 10);
+	advance(b, RTT_US);
+	b->hold = true;
+	sack1(b, 1001, 3001, 4001);
+	sack1(b, 1001, 3001, 5001);
+	sack1(b, 1001, 3001, 7001);
+	sack1(b, 2001, 3001, 7001);
+	b->hold = false;
+	turn(b);
+	expect(b, .seq = 2001, .len = 1000);
+	CU_ASSERT_EQUAL(counter_delta(b, tcp_unsent_undo), 0);
+	CU_ASSERT(soft(b)->flags & SOFT_RECOVERY);
+	inject(b, .ack = 11001);
+	CU_ASSERT(soft(b)->cwnd < 10000);
+	flush(b);
+	bench_free(b);
+}
+
 static void test_eifel(void)
 {
 	struct bench *b = path_open(TS);
@@ -136,6 +187,8 @@ static void test_rebuilt(void)
 int main(void)
 {
 	CU_TestInfo tests[] = {
+		{"nothing was sent again", test_unsent},
+		{"one of two was lost", test_unsent_one_lost},
 		{"Eifel", test_eifel},
 		{"Eifel after a time-out", test_eifel_timeout},
 		{"D-SACK", test_dsack},
