@@ -272,9 +272,12 @@ bool sim_run(struct sim *s, struct stats *stats, uint64_t seed, FILE *trace)
 {
 	memset(s, 0, sizeof(*s));
 	s->stats = stats;
-	s->now_us = START_US;
 	s->hash = seed;
 	plan_draw(&s->plan, seed);
+	s->start_us = START_US;
+	if (s->plan.uptime)
+		s->start_us = (s->plan.uptime << 32) - s->plan.uptime_ms * 1000;
+	s->now_us = s->start_us;
 	s->end_us = s->now_us + s->plan.spread_us + s->plan.heal_us + LIMIT_US;
 	s->may_break = s->plan.give_up || s->plan.host_deaths || s->plan.user_timeout_ms
 		|| s->plan.linger_ms;
@@ -291,7 +294,7 @@ bool sim_run(struct sim *s, struct stats *stats, uint64_t seed, FILE *trace)
 	close_all(s);
 	sim_running = NULL;
 	stats->seeds++;
-	stats->virtual_us += s->now_us - START_US;
+	stats->virtual_us += s->now_us - s->start_us;
 	stats->hash += s->hash;
 	return !s->failed;
 }

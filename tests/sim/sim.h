@@ -188,6 +188,7 @@ struct fault_plan;
 struct sim {
 	struct plan plan;
 	struct stats *stats; // of the run
+	uint64_t start_us;
 	uint64_t now_us;
 	uint64_t end_us; // by then all must be over
 	uint64_t hash;
