@@ -1,6 +1,24 @@
 // RACK (RFC 8985 section 6): loss by time, reordering and its window.
 #include "tests/unit/tcp/path.h"
 
+// An engine that has run for longer than 32 bits of microseconds: what has just left is not old.
+static void test_uptime(void)
+{
+	struct bench *b = path_open(NO_TS);
+
+	b->now_us += 1ull << 32;
+	turn(b);
+	path_send(b, 1001, 10);
+	advance(b, RTT_US);
+	sack1(b, 1001, 2001, 3001);
+	expect_none(b);
+	advance(b, RTT_US / 4 + 2000); // the reordering window
+	expect(b, .seq = 1001, .len = 1000);
+	inject(b, .ack = 11001);
+	flush(b);
+	bench_free(b);
+}
+
 // One segment SACKed: the one before it is waited for a quarter of the round trip, then it is lost.
 static void test_reo_timer(void)
 {
@@ -185,6 +203,7 @@ static void test_timeout(void)
 int main(void)
 {
 	CU_TestInfo tests[] = {
+		{"after 71 minutes", test_uptime},
 		{"the reordering timer", test_reo_timer},
 		{"reordering, no loss", test_reordered},
 		{"three segments without reordering", test_dup_thresh},
