@@ -132,6 +132,30 @@ static void test_rebuilt(void)
 	bench_free(b);
 }
 
+// RFC 5682 section 3.1 (1): not when a fast recovery was under way, whose retransmissions would be taken for news.
+static void test_in_recovery(void)
+{
+	struct bench *b = path_open(NO_TS);
+
+	path_send(b, 1001, 10);
+	advance(b, RTT_US);
+	sack1(b, 1001, 2001, 5001);
+	expect(b, .seq = 1001, .len = 1000);
+	host_send(b, 20000, 0);
+	flush(b);
+	CU_ASSERT(soft(b)->flags & SOFT_RECOVERY);
+	advance_until_sent(b, 3000000);
+	CU_ASSERT_EQUAL(counter_delta(b, tcp_rtx_rto), 1);
+	expect(b, .seq = 1001, .len = 1000);
+	inject(b, .ack = 5001);
+	expect(b, .seq = 5001, .len = 1000); // not new data
+	flush(b);
+	CU_ASSERT_EQUAL(counter_delta(b, tcp_frto_undo), 0);
+	inject(b, .ack = (int64_t)(soft(b)->snd_max + 1));
+	flush(b);
+	bench_free(b);
+}
+
 int main(void)
 {
 	CU_TestInfo tests[] = {
@@ -140,6 +164,7 @@ int main(void)
 		{"nothing new to send", test_conventional},
 		{"without SACK", test_without_sack},
 		{"not after a rebuild", test_rebuilt},
+		{"in a recovery", test_in_recovery},
 		CU_TEST_INFO_NULL,
 	};
 

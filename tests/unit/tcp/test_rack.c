@@ -1,6 +1,23 @@
 // RACK (RFC 8985 section 6): loss by time, reordering and its window.
 #include "tests/unit/tcp/path.h"
 
+// Section 6.2 step 1: a minimum of long ago says nothing of the path as it is now.
+static void test_min_rtt(void)
+{
+	struct bench *b = path_open(NO_TS);
+
+	path_send(b, 1001, 1);
+	advance(b, 3 * RTT_US / 2);
+	inject(b, .ack = 2001);
+	CU_ASSERT(soft(b)->min_rtt_us <= RTT_US);
+	advance(b, 301 * 1000000ull);
+	path_send(b, 2001, 1);
+	advance(b, 3 * RTT_US / 2);
+	inject(b, .ack = 3001);
+	CU_ASSERT(soft(b)->min_rtt_us > RTT_US);
+	bench_free(b);
+}
+
 // An engine that has run for longer than 32 bits of microseconds: what has just left is not old.
 static void test_uptime(void)
 {
@@ -203,6 +220,7 @@ static void test_timeout(void)
 int main(void)
 {
 	CU_TestInfo tests[] = {
+		{"the least round trip of five minutes", test_min_rtt},
 		{"after 71 minutes", test_uptime},
 		{"the reordering timer", test_reo_timer},
 		{"reordering, no loss", test_reordered},
