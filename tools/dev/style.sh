@@ -8,7 +8,7 @@ set -u
 . "${BASH_SOURCE[0]%/*}/../lib.sh"
 cd "$OB_ROOT" || exit 1
 
-quick=(format layers layers-self-test shell-syntax python-syntax docs cppcheck)
+quick=(format layers layers-self-test shell-syntax python-syntax docs mutants cppcheck)
 slow=(headers clang-build coverage sanitizers sanitizers-netns threads)
 
 # sources PATTERN...: tracked and new files of that name.
@@ -46,6 +46,18 @@ check_python_syntax() {
 import ast, sys
 for name in sys.argv[1:]:
     ast.parse(open(name).read(), name)'
+}
+
+# The planted faults (tests/sim/mutants.sh) apply to the code as it is.
+check_mutants() {
+	local patch bad=0
+	for patch in tests/sim/mutants/*.patch; do
+		git apply --check "$patch" || {
+			echo "$patch does not apply any more"
+			bad=1
+		}
+	done
+	return $bad
 }
 
 # One header alone; what the host's side uses does so without DPDK.
