@@ -11,11 +11,6 @@ static bool soft_is_idle(const struct tcp *t, const struct tcp_soft *s, bool unr
 {
 	const struct rec *r = tcp_rec(t, s->conn);
 
-	// Over, and its host knows: only its release is waited for, which may lie behind requests that wait
-	// for soft state.
-	if (rec_phase(r) == REC_DONE)
-		return s->notify == 0 && s->ooo == STATE_NIL
-			&& !(s->flags & (SOFT_DIRTY | SOFT_OUT | SOFT_NOTIFY));
 	if ((s->flags & SOFT_SLOW) && slow_of(t, s)->keep_probes)
 		return false;
 	return rec_phase(r) == REC_LIVE && s->rtx_at == 0 && s->ack_at == 0 && s->notify == 0
