@@ -51,8 +51,6 @@ static int arrays_create(struct tcp *t, const struct config *cfg)
 	t->cc_priv = aligned_alloc(64, (size_t)t->n_soft * sizeof(*t->cc_priv));
 	t->slow = calloc(t->n_soft, sizeof(*t->slow));
 	t->ecn_answered = calloc(t->n_soft, sizeof(*t->ecn_answered));
-	t->soft_host = calloc(t->n_soft, sizeof(*t->soft_host));
-	t->host_soft = calloc(cfg->limits_hosts, sizeof(*t->host_soft));
 	t->half_soft = calloc(t->n_half, sizeof(*t->half_soft));
 	// A record that is freed within a turn leaves a stale entry, which is skipped. It comes back only
 	// by a segment that promotes a half-open entry, and of these a turn has no more than a burst.
@@ -66,9 +64,9 @@ static int arrays_create(struct tcp *t, const struct config *cfg)
 	t->user_conns = calloc(cfg->limits_hosts, sizeof(*t->user_conns));
 	t->host_listeners = calloc(cfg->limits_hosts, sizeof(*t->host_listeners));
 	if (!t->soft_of || !t->soft || !t->soft_free || !t->cc_priv || !t->ecn_answered || !t->slow
-		|| !t->soft_host || !t->host_soft || !t->half_soft || !t->dirty.ids || !t->out.ids
-		|| !t->half_out.ids || !t->port_head || !t->lsoft || !t->host_conns || !t->host_half
-		|| !t->user_conns || !t->host_listeners)
+		|| !t->half_soft || !t->dirty.ids || !t->out.ids || !t->half_out.ids
+		|| !t->port_head || !t->lsoft || !t->host_conns || !t->host_half || !t->user_conns
+		|| !t->host_listeners)
 		return -ENOMEM;
 	t->n_soft_free = t->n_soft;
 	for (uint32_t i = 0; i < t->n_soft; i++)
@@ -137,8 +135,6 @@ void tcp_fini(struct tcp *t)
 	settings_fini(t);
 	ports_fini(&t->ports);
 	free(t->ecn_answered);
-	free(t->soft_host);
-	free(t->host_soft);
 	flight_fini(t);
 	free(t->soft_free);
 	free(t->half_soft);

@@ -142,7 +142,7 @@ void conn_timer(struct tcp *t, struct tcp_soft *s);
 // After its positions were committed: TIME-WAIT, the end of LAST-ACK, FIN-WAIT-2's limit.
 void conn_settle(struct tcp *t, struct tcp_soft *s);
 // soft.c
-struct tcp_soft *soft_new(struct tcp *t, uint32_t conn, uint16_t host);
+struct tcp_soft *soft_new(struct tcp *t, uint32_t conn);
 void soft_drop(struct tcp *t, uint32_t conn);
 // cc.c: the controller is chosen and begins, with a window of `segs` segments.
 void cc_begin(struct tcp *t, struct tcp_soft *s, uint32_t segs);

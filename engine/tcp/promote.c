@@ -79,13 +79,10 @@ static uint32_t rec_new(struct tcp *t, uint16_t host)
 		return TCP_NONE;
 	}
 	conn = rc ? STATE_NIL : state_rec_alloc(t->st);
-	if (conn == STATE_NIL) {
+	if (conn == STATE_NIL || !soft_new(t, conn)) {
 		COUNT(t->cnt, drop_syn_no_conn);
-		return TCP_NONE;
-	}
-	if (!soft_new(t, conn, host)) {
-		COUNT(t->cnt, drop_syn_no_soft);
-		state_rec_free(t->st, conn);
+		if (conn != STATE_NIL)
+			state_rec_free(t->st, conn);
 		return TCP_NONE;
 	}
 	return conn;

@@ -3,11 +3,8 @@
 #include "engine/tcp/ecn.h"
 #include "engine/tcp/ooo.h"
 
-#define LOOKS 64u // at others' soft states, for one that can be given up
-
-// Whether nothing is lost, but measurements, when this soft state is given up. unread: what the host was told of
-// and has not consumed does not count; it is told again when the connection goes on.
-static bool soft_is_idle(const struct tcp *t, const struct tcp_soft *s, bool unread)
+// Whether nothing is lost, but measurements, when this soft state is given up.
+static bool soft_is_idle(const struct tcp *t, const struct tcp_soft *s)
 {
 	const struct rec *r = tcp_rec(t, s->conn);
 
@@ -18,21 +15,18 @@ static bool soft_is_idle(const struct tcp *t, const struct tcp_soft *s, bool unr
 			& (SOFT_DIRTY | SOFT_OUT | SOFT_NOTIFY | SOFT_STARVED | SOFT_ZERO_WND
 				| SOFT_NO_BUFS))
 		&& s->ooo == STATE_NIL && s->snd_una == HARD_GET(r->snd_wr)
-		&& (unread ? s->rcv_nxt == s->rcv_reported
-			   : !(s->rcv_nxt & STATE_FIN) && s->rcv_nxt == s->rcv_consumed);
+		&& !(s->rcv_nxt & STATE_FIN) && s->rcv_nxt == s->rcv_consumed;
 }
 
-// Gives the soft state of some idle connection up, of this host or of any; of those that are not read only if
-// there is no better one. Bounded.
-static bool soft_reclaim(struct tcp *t, uint16_t host, bool any)
+// Gives the soft state of some idle connection up. Bounded: looks at 64 of them.
+static bool soft_reclaim(struct tcp *t)
 {
-	for (unsigned i = 0; i < 2 * LOOKS; i++) {
+	for (unsigned i = 0; i < 64; i++) {
 		struct tcp_soft *s = &t->soft[t->soft_hand++ % t->n_soft];
 		uint32_t conn = s->conn;
 		uint64_t keep_at;
 
-		if (conn == TCP_NONE || (!any && t->soft_host[s - t->soft] != host)
-			|| !soft_is_idle(t, s, i >= LOOKS))
+		if (conn == TCP_NONE || !soft_is_idle(t, s))
 			continue;
 		keep_at = s->flags & SOFT_SLOW ? slow_of(t, s)->keep_at : 0;
 		wheel_disarm(&t->wheel, conn);
@@ -52,34 +46,19 @@ static void soft_clear(struct tcp *t, struct tcp_soft *s, uint32_t conn)
 	s->flight = s->ooo = s->rcv_tail = s->snd_tail = s->snd_cur = s->notify_next = STATE_NIL;
 }
 
-// With none left anyone's idle one gives way; a host with its share has to find one of its own.
-static bool soft_make_room(struct tcp *t, uint16_t host)
-{
-	if (t->n_soft_free == 0) {
-		if (soft_reclaim(t, host, true))
-			return true;
-		COUNT(t->cnt, soft_exhausted);
-		return false;
-	}
-	if (share_of(t, t->host_soft[host], t->n_soft_free) || soft_reclaim(t, host, false))
-		return true;
-	COUNT(t->cnt, soft_share);
-	return false;
-}
-
-struct tcp_soft *soft_new(struct tcp *t, uint32_t conn, uint16_t host)
+struct tcp_soft *soft_new(struct tcp *t, uint32_t conn)
 {
 	struct tcp_soft *s;
 	uint32_t i;
 
-	if (!soft_make_room(t, host))
+	if (t->n_soft_free == 0 && !soft_reclaim(t)) {
+		COUNT(t->cnt, soft_exhausted);
 		return NULL;
+	}
 	i = t->soft_free[--t->n_soft_free];
 	s = &t->soft[i];
 	soft_clear(t, s, conn);
 	t->soft_of[conn] = i;
-	t->soft_host[i] = host;
-	t->host_soft[host]++;
 	t->ecn_answered[i] = 0;
 	return s;
 }
@@ -93,7 +72,6 @@ void soft_drop(struct tcp *t, uint32_t conn)
 	ooo_put(t, s);
 	flight_drop(t, s);
 	s->conn = TCP_NONE;
-	t->host_soft[t->soft_host[t->soft_of[conn]]]--;
 	t->soft_free[t->n_soft_free++] = t->soft_of[conn];
 	t->soft_of[conn] = STATE_NIL;
 }
@@ -183,7 +161,7 @@ struct tcp_soft *tcp_soft(struct tcp *t, uint32_t conn)
 		return s;
 	if (!conn_whole(t, conn))
 		return NULL;
-	s = soft_new(t, conn, tcp_rec(t, conn)->host);
+	s = soft_new(t, conn);
 	if (s)
 		soft_rebuild(t, s);
 	return s;

@@ -241,8 +241,6 @@ struct tcp {
 	uint32_t n_settings_free;
 	uint32_t *host_settings; // how many a host made that are in use
 	uint64_t *ecn_answered; // the same: ECE counts when something behind it is acknowledged
-	uint16_t *soft_host; // the same: whose it is
-	uint32_t *host_soft; // how many a host has
 	uint32_t n_soft;
 	uint32_t n_soft_free;
 	uint32_t *soft_free;

@@ -44,71 +44,6 @@ static void test_soft(void)
 	bench_free(b);
 }
 
-// Data that the host was told of and does not read holds no soft state when others need it.
-static void test_soft_unread(void)
-{
-	struct bench *b = bench_new();
-	uint32_t conns[24];
-
-	b->cfg.limits_soft = 16;
-	b->cfg.limits_host_share = 1000;
-	host_listen(b);
-	for (unsigned i = 0; i < 24; i++) {
-		struct tcp_soft *s;
-
-		conns[i] = open_from(b, 5000 + i);
-		inject(b, .seq = 1, .len = 100, .sport = 5000 + i);
-		advance(b, 100000); // acknowledged
-		flush(b);
-		s = tcp_soft_held(&b->t, b->conn);
-		s->rcv_reported = s->rcv_nxt; // as hostif does
-		s->notify = 0;
-		s->flags &= ~SOFT_NOTIFY;
-	}
-	CU_ASSERT_EQUAL(b->cnt.soft_exhausted, 0);
-	CU_ASSERT_EQUAL(b->t.n_live, 24);
-	for (unsigned i = 0; i < 24; i++) {
-		b->conn = conns[i];
-		b->rd = 0;
-		CU_ASSERT_EQUAL(host_received(b), 100);
-		host_consume(b, 100);
-		flush(b);
-	}
-	bench_free(b);
-}
-
-// One host alone leaves some for the next, and a handshake beyond its share waits for one of its own.
-static void test_soft_share(void)
-{
-	struct bench *b = bench_new();
-	uint32_t iss[20];
-	unsigned n = 0;
-
-	b->cfg.limits_soft = 16;
-	b->cfg.limits_host_share = 4;
-	host_listen(b);
-	while (n < 20 && b->cnt.drop_syn_no_soft == 0) {
-		open_from(b, 5000 + n);
-		iss[n++] = b->iss;
-		if (b->cnt.drop_syn_no_soft == 0)
-			host_send(b, 1000, 0); // in flight: not idle
-		flush(b);
-	}
-	CU_ASSERT_EQUAL(b->t.n_live, 13); // 13 is not less than 4 times 3
-	CU_ASSERT_EQUAL(b->t.n_soft_free, 3);
-	CU_ASSERT_EQUAL(b->t.host_soft[0], 13);
-	CU_ASSERT(b->cnt.soft_share > 0);
-	CU_ASSERT_EQUAL(b->cnt.soft_exhausted + b->cnt.drop_syn_no_conn, 0);
-	b->iss = iss[n - 2];
-	inject(b, .seq = 1, .ack = 1001, .sport = 5000 + n - 2); // the last one is idle
-	flush(b);
-	b->iss = iss[n - 1];
-	inject(b, .seq = 1, .ack = 1, .sport = 5000 + n - 1); // the handshake's end, again
-	CU_ASSERT_EQUAL(b->t.n_live, 14);
-	flush(b);
-	bench_free(b);
-}
-
 // When none is idle a segment is put off: the peer sends it again.
 static void test_soft_exhausted(void)
 {
@@ -116,7 +51,6 @@ static void test_soft_exhausted(void)
 	uint32_t first;
 
 	b->cfg.limits_soft = 16;
-	b->cfg.limits_host_share = 1000; // one host may have them all
 	host_listen(b);
 	first = open_from(b, 5000);
 	for (unsigned i = 1; i < 17; i++) {
@@ -278,8 +212,6 @@ int main(void)
 {
 	CU_TestInfo tests[] = {
 		{"more connections than soft state", test_soft},
-		{"soft state of what is not read", test_soft_unread},
-		{"a share of soft states", test_soft_share},
 		{"soft state is exhausted", test_soft_exhausted},
 		{"a host goes", test_host_gone},
 		{"a host goes and has not read", test_gone_unread},
