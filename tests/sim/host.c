@@ -114,6 +114,17 @@ void host_listen(struct host *h)
 	node_asked(h->node);
 }
 
+// How long the last connection of a channel may take. Over a wire that stays broken it is given up after some
+// retries, none of which waits for longer than the greatest time-out.
+static uint64_t close_s(const struct node *n)
+{
+	const struct config *c = &n->cfg;
+
+	return CLOSE_S
+		+ (n->sim->plan.give_up ? (c->tcp_data_retries + 1) * c->tcp_max_rto_us / 1000000
+					: 0);
+}
+
 void host_close(struct host *h)
 {
 	struct sim *s = h->node->sim;
@@ -125,11 +136,10 @@ void host_close(struct host *h)
 		int rc = -EAGAIN;
 
 		// Each time a second; some peers take longer to acknowledge the last that was sent.
-		for (unsigned i = 0; i < CLOSE_S && rc == -EAGAIN; i++)
+		for (uint64_t i = 0; i < close_s(h->node) && rc == -EAGAIN; i++)
 			rc = ob_channel_close(h->chans[c].ch);
 		ob_channel_stats(h->chans[c].ch, &st);
-		// Over a wire that stays broken nothing is acknowledged: ob_detach() leaves that to the engine.
-		if (rc && (rc != -EAGAIN || !s->plan.give_up))
+		if (rc)
 			sim_fail(s, "engine %u: channel %u has %llu connections at its end: %d",
 				h->node->index, c, (unsigned long long)st.conns, rc);
 		if (st.events_bad)
