@@ -139,7 +139,6 @@ static bool undo_unsent(struct tcp_rx *x, struct tcp_flight *f)
 	if (!(x->s->flags & SOFT_RECOVERY) || !f->undo || f->ts_known || f->lost)
 		return false;
 	COUNT(x->t->cnt, tcp_unsent_undo);
-	x->s->flags |= SOFT_REORD;
 	undo(x, f);
 	return true;
 }
