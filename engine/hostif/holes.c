@@ -24,6 +24,11 @@ int holes_open(void)
 
 	if (guard < 0)
 		return -errno;
+	// holes_map() tells missing pages by it: without it no segment could be mapped behind a guard.
+	if (madvise(NULL, 0, MADV_POPULATE_WRITE)) {
+		close(guard);
+		return -EOPNOTSUPP;
+	}
 	if (ioctl(guard, UFFDIO_API, &api) == 0)
 		return guard;
 	rc = -errno;

@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 // Returns a descriptor for holes_map(), or a negative errno when the kernel cannot do that (userfaultfd
-// with UFFD_FEATURE_SIGBUS, Linux 4.14): touching a hole allocates then.
+// with UFFD_FEATURE_SIGBUS and MADV_POPULATE_WRITE, Linux 5.14): touching a hole allocates then.
 int holes_open(void);
 
 // Maps a segment, read and write, with all of its pages present. guard: what holes_open() returned.

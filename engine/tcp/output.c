@@ -267,6 +267,8 @@ static bool conn_output(struct tcp *t, struct tcp_soft *s, struct rec *r)
 	uint32_t cursor = STATE_NIL; // of what is sent again
 	struct out_plan p;
 
+	// After just a multiple of 71 minutes (32 bits) a round trip's worth of idle times looks short. To be sure of
+	// these would cost each answer of an echo a line of memory, and what is missed is one restart of the window.
 	if (s->snd_nxt == s->snd_una && s->snd_max == s->snd_una && s->sent_us
 		&& (uint32_t)t->now_us - s->sent_us > s->srtt_us)
 		cwv_resume(t, s);

@@ -76,7 +76,6 @@ void soft_drop(struct tcp *t, uint32_t conn)
 	t->soft_of[conn] = STATE_NIL;
 }
 
-// What the host says it has consumed, held to what can be true.
 // What its host says of a record's slot. NULL when it has none.
 static struct ob_slot_word *slot_word(const struct tcp *t, const struct rec *r)
 {
@@ -88,6 +87,7 @@ static struct ob_slot_word *slot_word(const struct tcp *t, const struct rec *r)
 	return ob_seg_slot(m->base, &m->l, r->slot);
 }
 
+// What the host says it has consumed, held to what can be true.
 static uint64_t consumed_read(const struct tcp *t, const struct rec *r)
 {
 	struct ob_slot_word *w = slot_word(t, r);

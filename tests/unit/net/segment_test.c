@@ -151,6 +151,7 @@ static void builds(void)
 		fixture_flush();
 		s = segment();
 		s.ecn = 2;
+		s.may_fragment = i % 3 == 2;
 		s.opt_len = (uint8_t)(i % 2 ? 40 : 12);
 		memset(s.opt, 0x42, s.opt_len);
 		for (unsigned j = 0; j < SEG_IOV; j++) {
@@ -169,7 +170,7 @@ static void builds(void)
 		CU_ASSERT_EQUAL(p[AT_IP], 0x45);
 		CU_ASSERT_EQUAL(p[AT_IP + 1], 2);
 		CU_ASSERT_EQUAL(get16(p + AT_IP + 2), 20 + 20 + s.opt_len + s.len);
-		CU_ASSERT_EQUAL(get16(p + AT_IP + 6), 0x4000); // DF
+		CU_ASSERT_EQUAL(get16(p + AT_IP + 6), s.may_fragment ? 0 : 0x4000); // DF
 		CU_ASSERT_EQUAL(p[AT_IP + 8], 64);
 		CU_ASSERT_EQUAL(p[AT_IP + 9], IPPROTO_TCP);
 		CU_ASSERT_EQUAL(get32(p + AT_IP + 12), US);
